@@ -1,0 +1,51 @@
+/**
+ * The server-wide side of `was`: one object per worker, shared by every app in it.
+ *
+ * @module
+ */
+
+import type { Logger } from "../core/log.ts";
+import { consoleLogger } from "../store/logs.ts";
+import { Was } from "./was.ts";
+
+/** Facts and shared objects of the worker. */
+export class Wac {
+  /** Logs of this worker. The engine replaces the console logger before any app is loaded. */
+  logger: Logger = consoleLogger();
+  /** Settings of the service, as given to `run` and the setters. */
+  config: Record<string, unknown> = {};
+  /** Number of workers of the engine. */
+  workers = 1;
+  /** Size of the auxiliary pool for blocking jobs; 0 when there is none. */
+  numthreads = 4;
+  /** Short name of this worker: `M`, `W0`, `W1` … */
+  workerId = "W0";
+  /** The virtual host being mounted; set only while `beforeMount` hooks run. */
+  handler: unknown = undefined;
+
+  /**
+   * Makes `was[name]` give the object, in every app of this worker.
+   *
+   * @throws {TypeError} when the name is taken, by another object or by a member of `was`.
+   */
+  register(name: string, object: unknown): void {
+    if (name in Was.prototype) {
+      throw new TypeError(`Cannot register ${JSON.stringify(name)}: was.${name} exists already`);
+    }
+    Object.defineProperty(Was.prototype, name, { configurable: true, get: () => object });
+    this.#registered.add(name);
+  }
+
+  /** Takes a registered object away. @throws {TypeError} when nothing was registered by that name. */
+  unregister(name: string): void {
+    if (!this.#registered.delete(name)) {
+      throw new TypeError(`Cannot unregister ${JSON.stringify(name)}: nothing is registered by it`);
+    }
+    delete (Was.prototype as unknown as Record<string, unknown>)[name];
+  }
+
+  #registered = new Set<string>();
+}
+
+/** The one of this worker. */
+export const wac: Wac = new Wac();
