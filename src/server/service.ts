@@ -112,3 +112,147 @@ export function checkOptions(where: string, given: object, known: readonly strin
     }
   }
 }
+
+/**
+ * Attaches a target to a URL prefix.
+ *
+ * A directory is served as static files; a script is imported and its export answers; an Atila app, an
+ * object with `fetch` or a function answers itself. The order of calls does not matter between different
+ * prefixes: the longest one that fits decides, and on one prefix files come before apps. Relative paths
+ * start at the directory of the start script.
+ *
+ * @throws {ConfigError} for a prefix that does not start with `/`, an unknown option, or no target.
+ *
+ * @example
+ * ```ts
+ * import * as skitai from "@skitai/skitai";
+ *
+ * skitai.mount("/", () => new Response("hello"));
+ * ```
+ */
+export function mount(point: string, target: unknown, options: MountOptions = {}): void {
+  const where = `mount(${JSON.stringify(point)})`;
+  if (typeof point !== "string" || !point.startsWith("/")) {
+    throw new ConfigError(where, "a mount point starts with /");
+  }
+  if (target === undefined || target === null || target === "") {
+    throw new ConfigError(where, "there is nothing to mount: the target is empty");
+  }
+  if (typeof options !== "object" || options === null) {
+    throw new ConfigError(where, "options are one object, such as { host, pref, export }");
+  }
+  checkOptions(where, options, ["export", "pref", "host", "stripPrefix"]);
+  service.mounts.push({
+    point,
+    target,
+    export: options.export ?? "app",
+    pref: options.pref,
+    host: options.host ?? "default",
+    stripPrefix: options.stripPrefix ?? false,
+  });
+}
+
+/**
+ * Preferences for {@link mount}: an object whose properties override those of the app, and a `config`
+ * that is merged over the app's own. With `preset` the debug page and the reloader are on, as one wants
+ * them while developing; in production both are forced off whatever stands here.
+ *
+ * @example
+ * ```ts
+ * import * as skitai from "@skitai/skitai";
+ *
+ * const pref = skitai.pref();
+ * pref.debug = true;
+ * pref.config.uploadDirectory = "/var/tmp/uploads";
+ * ```
+ */
+export function pref(preset = false): Preferences {
+  return preset ? { debug: true, useReloader: true, config: {} } : { config: {} };
+}
+
+function seconds(where: string, value: number, least: number): number {
+  if (typeof value !== "number" || !Number.isFinite(value) || value < least) {
+    throw new RangeError(`${where}: expected at least ${least} seconds, got ${String(value)}`);
+  }
+  return value;
+}
+
+/** Sets how many seconds a connection may stay open between two requests. Default 30. @throws {RangeError} below 1. */
+export function setKeepAlive(value: number): void {
+  service.keepAliveSeconds = seconds("setKeepAlive", value, 1);
+}
+
+/**
+ * Sets how many seconds may pass without a byte sent or received while a request or response is in
+ * transfer; then the connection is dropped and logged. Default 30. @throws {RangeError} below 1.
+ */
+export function setRequestTimeout(value: number): void {
+  service.requestTimeoutSeconds = seconds("setRequestTimeout", value, 1);
+}
+
+/** @deprecated Use {@link setRequestTimeout}. */
+export function setNetworkTimeout(value: number): void {
+  setRequestTimeout(value);
+}
+
+/**
+ * Sets for how many seconds clients may keep static files below a path: `Cache-Control: max-age` and
+ * `Expires`. The longest path wins, `/` covers all, 0 sends neither header.
+ *
+ * @throws {ConfigError} for a path that does not start with `/`. @throws {RangeError} below 0.
+ */
+export function setMaxAge(path: string, value: number): void {
+  if (typeof path !== "string" || !path.startsWith("/")) {
+    throw new ConfigError(`setMaxAge(${JSON.stringify(path)})`, "a path starts with /");
+  }
+  service.maxAges.set(path, seconds("setMaxAge", value, 0));
+}
+
+/**
+ * Speaks TLS only, HTTP/2 and HTTP/1.1 by ALPN. The key may stand in the certificate file; the
+ * passphrase is for an encrypted key. The files are read when the service starts.
+ */
+export function enableSsl(certFile: string, keyFile?: string, passphrase?: string): void {
+  if (typeof certFile !== "string" || certFile === "") {
+    throw new ConfigError("enableSsl", "the certificate file is missing");
+  }
+  service.ssl = { certFile, keyFile, passphrase };
+}
+
+/** Answers every request on a second, plain port with a redirect to HTTPS. Defaults: 80, 443, all addresses. */
+export function enableForward(fromPort = 80, toPort = 443, ip = ""): void {
+  for (const port of [fromPort, toPort]) {
+    if (!Number.isInteger(port) || port < 0 || port > 65535) {
+      throw new RangeError(`enableForward: ${String(port)} is not a port`);
+    }
+  }
+  service.forward = { fromPort, toPort, ip };
+}
+
+/** Writes all logs to files, by default in `/var/log/skitai/<name>`; a foreground run keeps the console too. */
+export function enableFileLogging(directory = ""): void {
+  service.logDirectory = directory;
+}
+
+/**
+ * Keeps requests out of the request log. `"/static/"` means a path that starts with it, `"*.css"` one
+ * that ends with it. Calls add up; `/` itself is always logged.
+ */
+export function logOff(...patterns: string[]): void {
+  for (const pattern of patterns) {
+    if (typeof pattern !== "string" || pattern === "") {
+      throw new ConfigError("logOff", `${JSON.stringify(pattern)} is not a pattern`);
+    }
+  }
+  service.logOff.push(...patterns);
+}
+
+/** Restarts a worker whose CPU share stays at or above a limit. Off until this is called, or with `interval: 0`. */
+export function setWorkerCriticalPoint(point: Partial<CriticalPoint> = {}): void {
+  checkOptions("setWorkerCriticalPoint", point, ["cpuPercent", "continuous", "interval"]);
+  service.criticalPoint = {
+    cpuPercent: point.cpuPercent ?? 90,
+    continuous: point.continuous ?? 3,
+    interval: point.interval ?? 20,
+  };
+}
