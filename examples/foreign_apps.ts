@@ -1,0 +1,12 @@
+/** A Hono app, a plain function and static files side by side; all may ask backends through `was`. */
+
+import { Hono } from "hono";
+import * as skitai from "@skitai/skitai";
+
+const api = new Hono().basePath("/api");
+api.get("/", (c) => c.json({ framework: "Hono", transaction: skitai.was.txnid() }));
+
+skitai.mount("/api", api);
+skitai.mount("/now", () => new Response(new Date().toISOString()));
+skitai.mount("/", "pages/static");
+await skitai.run();

@@ -1,0 +1,7 @@
+/** A site that `virtual_hosts.ts` mounts by path. */
+
+import { Atila } from "@skitai/skitai/atila";
+
+/** The app. */
+export const app: Atila = new Atila(import.meta.url);
+app.route("/", () => "the shop");
