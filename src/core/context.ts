@@ -62,6 +62,8 @@ export interface RequestContext {
   gtxnid: string;
   /** Local transaction id; set by the transaction layer. */
   ltxnid: number;
+  /** Backend calls made so far, which number their local ids; see `core/transaction`. Absent means none. */
+  childCalls?: number;
   /** Authenticated user, if any. */
   user: User | undefined;
   /** Bearer token as it may appear in the request log, if any. */
@@ -73,6 +75,50 @@ export interface RequestContext {
   waitUntil(promise: Promise<unknown>): void;
   /** Settles when the response was sent, or the client went away. Never rejects. Asking has a price: ask only when you need it. */
   readonly completion: Promise<Completion>;
+}
+
+/**
+ * The members of a context that do not depend on the front: fronts extend it by what they know of the
+ * socket. The transaction id is put together when somebody reads it.
+ */
+export abstract class BaseContext implements RequestContext {
+  abstract readonly remoteAddr: string;
+  abstract readonly remotePort: number;
+  abstract readonly connectionId: number;
+  abstract readonly requestId: number;
+  abstract readonly scheme: "http" | "https";
+  abstract readonly httpVersion: HttpVersion;
+  abstract readonly path: string;
+  abstract readonly query: string;
+  abstract readonly hostname: string;
+  abstract readonly startedAt: number;
+  abstract readonly workerId: string;
+  abstract readonly completion: Promise<Completion>;
+  /** Prefix of the mount that answers. */
+  mountPoint = "";
+  /** Local transaction id, 1000 where the transaction begins. */
+  ltxnid = 1000;
+  /** Backend calls made so far. */
+  childCalls = 0;
+  /** Authenticated user, if any. */
+  user: User | undefined = undefined;
+  /** Bearer token for the log, if any. */
+  token: string | undefined = undefined;
+  /** Per-request service object. */
+  service: unknown = undefined;
+  #gtxnid = "";
+
+  /** Global transaction id: the one received, else one made of the connection and request numbers. */
+  get gtxnid(): string {
+    if (this.#gtxnid === "") this.#gtxnid = `GTID-C${this.connectionId}-R${this.requestId}`;
+    return this.#gtxnid;
+  }
+
+  set gtxnid(id: string) {
+    this.#gtxnid = id;
+  }
+
+  abstract waitUntil(promise: Promise<unknown>): void;
 }
 
 /** The request that is running, for code that is not handed its context. */
@@ -90,18 +136,21 @@ export interface ContextInit extends Partial<Omit<RequestContext, "path" | "quer
  */
 export function createContext(init: ContextInit): RequestContext {
   const { path, query, hostname, scheme } = splitUrl(init.url);
+  const connectionId = init.connectionId ?? 1;
+  const requestId = init.requestId ?? 1;
   const ctx: RequestContext = {
     remoteAddr: "127.0.0.1",
     remotePort: 0,
-    connectionId: 1,
-    requestId: 1,
+    connectionId,
+    requestId,
     scheme,
     httpVersion: "1.1",
     startedAt: performance.now(),
     workerId: "M",
     mountPoint: "",
-    gtxnid: "",
+    gtxnid: `GTID-C${connectionId}-R${requestId}`,
     ltxnid: 1000,
+    childCalls: 0,
     user: undefined,
     token: undefined,
     service: undefined,
