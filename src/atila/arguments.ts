@@ -1,0 +1,274 @@
+/**
+ * Arguments of handlers: parsed from path, query and body, checked against what the route declares.
+ *
+ * @module
+ */
+
+import { HttpError } from "../core/errors.ts";
+import type { Flat, Rule, RuleArguments } from "./rule.ts";
+
+/** Marks a declared argument that must be given. */
+export const REQUIRED: unique symbol = Symbol("required");
+
+/** Where an argument came from, for error messages. */
+export type ArgumentSource = "path" | "query" | "body";
+
+/** Values by name; without a prototype, so that no name means anything but itself. */
+export type Values = Record<string, unknown>;
+
+/** Declared arguments: a default for each, or {@link REQUIRED}. */
+export type ArgumentDefaults = Record<string, unknown>;
+
+/** The part of the Standard Schema interface that is used; Zod, Valibot, ArkType and others have it. */
+export interface StandardSchema<Output = unknown> {
+  /** The interface itself. */
+  readonly "~standard": {
+    /** Version of the interface. */
+    readonly version: 1;
+    /** Library that made the schema. */
+    readonly vendor: string;
+    /** Checks a value. */
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    /** Types only. */
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined;
+  };
+}
+
+/** What a schema says of a value. */
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] };
+
+/** One complaint of a schema. */
+export interface SchemaIssue {
+  /** What is wrong. */
+  readonly message: string;
+  /** Where, from the outside in. */
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
+}
+
+/** Type of a declared argument, from its default. */
+type Widened<T> = T extends typeof REQUIRED ? string
+  : T extends string ? string
+  : T extends number ? number
+  : T extends boolean ? boolean
+  : T extends null | undefined ? unknown
+  : T extends readonly unknown[] ? string[]
+  : T;
+
+/** Arguments a handler gets, from the rule and what the route declares. */
+export type ArgumentsOf<R extends string, A, Rest = false> = A extends StandardSchema<infer Output>
+  ? Flat<Omit<RuleArguments<R>, keyof Output> & Output>
+  : [A] extends [undefined] ? RuleArguments<R> & Record<string, unknown>
+  : Rest extends true ?
+      & Flat<Omit<{ [K in keyof A]: Widened<A[K]> }, keyof RuleArguments<R>> & RuleArguments<R>>
+      & Record<string, unknown>
+  : Flat<Omit<{ [K in keyof A]: Widened<A[K]> }, keyof RuleArguments<R>> & RuleArguments<R>>;
+
+/** True for a validator. */
+export function isSchema(value: unknown): value is StandardSchema {
+  return (typeof value === "object" || typeof value === "function") && value !== null &&
+    typeof (value as Partial<StandardSchema>)["~standard"]?.validate === "function";
+}
+
+/** Decodes one name or value of a query or form. Text that is not properly encoded is kept as it is. */
+function decode(text: string): string {
+  const spaced = text.includes("+") ? text.replaceAll("+", " ") : text;
+  if (!spaced.includes("%")) return spaced;
+  try {
+    return decodeURIComponent(spaced);
+  } catch {
+    // A lone % is common in hand-written links; the URL standard leaves it as it stands.
+    return new URLSearchParams(`v=${text}`).get("v") ?? spaced;
+  }
+}
+
+/** Adds a value; a name that is there already becomes a list. */
+export function addValue(values: Values, name: string, value: unknown): void {
+  const present = values[name];
+  if (present === undefined) values[name] = value;
+  else if (Array.isArray(present)) present.push(value);
+  else values[name] = [present, value];
+}
+
+/** Parses `a=1&b=2`: repeated names become lists, blank values are kept. */
+export function parseQuery(query: string, into: Values = Object.create(null)): Values {
+  let start = 0;
+  while (start < query.length) {
+    let end = query.indexOf("&", start);
+    if (end === -1) end = query.length;
+    if (end > start) {
+      const equals = query.indexOf("=", start);
+      const named = equals !== -1 && equals < end;
+      addValue(
+        into,
+        decode(query.slice(start, named ? equals : end)),
+        named ? decode(query.slice(equals + 1, end)) : "",
+      );
+    }
+    start = end + 1;
+  }
+  return into;
+}
+
+/** The arguments of one request, by where they came from. */
+export interface Given {
+  /** Values of the rule's parameters. */
+  readonly path: Values | undefined;
+  /** Query string, as sent. */
+  readonly query: string;
+  /** Members of the form or JSON object. */
+  readonly body: Values | undefined;
+}
+
+/** Turns what a request gives into the arguments of a handler. */
+export type Binder = (given: Given) => Values | Promise<Values>;
+
+function bad(name: string, source: ArgumentSource, problem: string, status: number): HttpError {
+  return new HttpError(status, `Argument "${name}" (${source}): ${problem}`);
+}
+
+/** Merges everything: path first, then query, then body. */
+export function mergeAll(given: Given): Values {
+  const values: Values = Object.create(null);
+  if (given.path !== undefined) Object.assign(values, given.path);
+  if (given.query !== "") parseQuery(given.query, values);
+  if (given.body !== undefined) {
+    for (const name of Object.keys(given.body)) addValue(values, name, given.body[name]);
+  }
+  return values;
+}
+
+const TRUE = ["true", "1", "yes", "on"];
+const FALSE = ["false", "0", "no", "off", ""];
+
+/** Reads a given value as the type its default shows. */
+function convert(
+  name: string,
+  source: ArgumentSource,
+  value: unknown,
+  like: unknown,
+  status: number,
+): unknown {
+  if (like === null || like === undefined) return value;
+  if (Array.isArray(like)) return Array.isArray(value) ? value : [value];
+  if (Array.isArray(value)) throw bad(name, source, "given more than once", status);
+  switch (like === REQUIRED ? "string" : typeof like) {
+    case "string":
+      if (typeof value === "string") return value;
+      // A form or JSON body may carry files, numbers and objects for a required argument.
+      if (like === REQUIRED) return value;
+      throw bad(name, source, "expected text", status);
+    case "number": {
+      const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+      if (typeof number === "number" && Number.isFinite(number)) return number;
+      throw bad(name, source, `expected a number, got ${quote(value)}`, status);
+    }
+    case "boolean": {
+      if (typeof value === "boolean") return value;
+      const text = String(value).toLowerCase();
+      if (TRUE.includes(text)) return true;
+      if (FALSE.includes(text)) return false;
+      throw bad(name, source, `expected true or false, got ${quote(value)}`, status);
+    }
+    default:
+      if (typeof value === "object" && value !== null) return value;
+      throw bad(name, source, "expected an object", status);
+  }
+}
+
+function quote(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/** What a route declares of its arguments. */
+export interface Declaration {
+  /** Its rule. */
+  readonly rule: Rule;
+  /** Defaults or a validator; `undefined` passes everything. */
+  readonly args: ArgumentDefaults | StandardSchema | undefined;
+  /** Pass what is not declared, too. */
+  readonly rest: boolean;
+  /** Status for bad or missing arguments, read when it is needed. */
+  readonly status: () => number;
+}
+
+/** Prepares the binding of a route once, so that a request only runs it. */
+export function createBinder({ rule, args, rest, status }: Declaration): Binder {
+  if (args === undefined) return mergeAll;
+  if (isSchema(args)) return (given) => validate(args, mergeAll(given), status());
+
+  const inPath = new Set(rule.parameters.map(({ name }) => name));
+  const names = Object.keys(args).filter((name) => !inPath.has(name));
+  const known = new Set([...names, ...inPath]);
+  const defaults: Values = Object.assign(Object.create(null), args);
+
+  return ({ path, query, body }) => {
+    const values: Values = Object.create(null);
+    for (const name of inPath) {
+      const value = path?.[name];
+      values[name] = value === undefined ? defaults[name] : value;
+    }
+    const queried = query === "" ? undefined : parseQuery(query);
+    for (const name of names) {
+      const inQuery = queried?.[name];
+      const inBody = body !== undefined && Object.hasOwn(body, name) ? body[name] : undefined;
+      if (inQuery === undefined && inBody === undefined) {
+        if (defaults[name] === REQUIRED) {
+          throw new HttpError(status(), `Argument "${name}" is required`);
+        }
+        values[name] = defaults[name];
+      } else if (inQuery !== undefined && inBody !== undefined) {
+        const both: Values = Object.create(null);
+        for (const value of [inQuery, inBody].flat()) addValue(both, name, value);
+        values[name] = convert(name, "query", both[name], defaults[name], status());
+      } else {
+        const source = inBody === undefined ? "query" : "body";
+        values[name] = convert(name, source, inBody ?? inQuery, defaults[name], status());
+      }
+    }
+    collect(values, queried, "query", known, rest, status);
+    collect(values, body, "body", known, rest, status);
+    return values;
+  };
+}
+
+/** Passes on what is not declared, or refuses it. */
+function collect(
+  values: Values,
+  from: Values | undefined,
+  source: ArgumentSource,
+  known: ReadonlySet<string>,
+  rest: boolean,
+  status: () => number,
+): void {
+  if (from === undefined) return;
+  for (const name of Object.keys(from)) {
+    if (known.has(name)) continue;
+    if (!rest) throw bad(name, source, "not known here", status());
+    addValue(values, name, from[name]);
+  }
+}
+
+async function validate(schema: StandardSchema, given: Values, status: number): Promise<Values> {
+  // Libraries expect an ordinary object; its own keys shadow whatever the prototype has.
+  const plain: Values = {};
+  for (const name of Object.keys(given)) {
+    Object.defineProperty(plain, name, {
+      value: given[name],
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  const result = await schema["~standard"].validate(plain);
+  if (result.issues === undefined) return result.value as Values;
+  const complaints = result.issues.map(({ message, path }) => {
+    const name = (path ?? []).map((key) => String(typeof key === "object" ? key.key : key)).join(
+      ".",
+    );
+    return name === "" ? message : `Argument "${name}": ${message}`;
+  });
+  throw new HttpError(status, complaints.join("; "));
+}

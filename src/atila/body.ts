@@ -1,0 +1,234 @@
+/**
+ * What a handler may return, and how it becomes the body of a `Response`.
+ *
+ * @module
+ */
+
+/** An object that is read piece by piece until it gives nothing more. */
+export interface ReadableBody {
+  /** Next bytes, at most `size`; empty, `null` or `undefined` at the end. */
+  read(
+    size: number,
+  ): string | Uint8Array | null | undefined | Promise<string | Uint8Array | null | undefined>;
+  /** Called once, at the end or when the client goes away. */
+  close?(): unknown;
+}
+
+/** An object that produces the next piece when asked; an empty one ends it. */
+export interface ProducerBody {
+  /** Next piece. */
+  more():
+    | string
+    | Uint8Array
+    | null
+    | undefined
+    | Promise<string | Uint8Array | null | undefined>;
+  /** Called once, at the end or when the client goes away. */
+  close?(): unknown;
+}
+
+/** A piece of a body that is sent as it comes. */
+export type Chunk = string | Uint8Array;
+
+/** Everything that can be sent as a body. Lists are sent one after the other. */
+export type BodyContent =
+  | string
+  | Uint8Array
+  | ReadableStream<Uint8Array>
+  | ReadableStream<string>
+  | Deno.FsFile
+  | ReadableBody
+  | ProducerBody
+  | Iterable<Chunk>
+  | AsyncIterable<Chunk>
+  | Iterator<Chunk>
+  | AsyncIterator<Chunk>
+  | readonly BodyContent[];
+
+const READ_BYTES = 64 * 1024;
+const encoder = new TextEncoder();
+
+/** Text and bytes go out in one piece, with a known length. */
+export function isStatic(body: unknown): body is string | Uint8Array {
+  return typeof body === "string" || body instanceof Uint8Array;
+}
+
+/**
+ * Makes a stream of anything else. It is pulled: nothing is produced before the client has taken what
+ * came before. However it ends, what it was made of is closed exactly once.
+ *
+ * @throws {TypeError} for numbers, plain objects and whatever else cannot be sent.
+ */
+export function streamOf(
+  body: unknown,
+  onError: (error: unknown) => void,
+): ReadableStream<Uint8Array> {
+  if (body instanceof Deno.FsFile) return body.readable;
+  const chunks = chunksOf(body);
+  return new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      try {
+        for (;;) {
+          const { done, value } = await chunks.next();
+          if (done) return controller.close();
+          if (value.byteLength === 0) continue;
+          return controller.enqueue(value);
+        }
+      } catch (error) {
+        onError(error);
+        controller.error(error);
+      }
+    },
+    async cancel() {
+      try {
+        await chunks.return();
+      } catch (error) {
+        onError(error);
+      }
+    },
+  }, { highWaterMark: 0 });
+}
+
+/** The pieces of a body. Checks what can be checked before the first one is asked for. */
+function chunksOf(body: unknown): AsyncGenerator<Uint8Array, void> {
+  if (isStatic(body)) return one(body);
+  if (Array.isArray(body)) {
+    const parts = body.map(chunksOf);
+    return sequence(parts);
+  }
+  if (body instanceof Deno.FsFile) return iterate(body.readable, undefined);
+  if (body instanceof ReadableStream) return iterate(body, undefined);
+  if (typeof body === "object" && body !== null) {
+    const close = closerOf(body);
+    if (Symbol.asyncIterator in body || Symbol.iterator in body) {
+      return iterate(body as AsyncIterable<unknown>, close);
+    }
+    if (hasMethod(body, "next")) {
+      const iterator = body as unknown as Iterator<unknown>;
+      return iterate({ [Symbol.asyncIterator]: () => iterator as never }, close);
+    }
+    if (hasMethod(body, "read")) {
+      return repeat(() => (body as ReadableBody).read(READ_BYTES), close);
+    }
+    if (hasMethod(body, "more")) return repeat(() => (body as ProducerBody).more(), close);
+  }
+  throw new TypeError(
+    `Cannot send ${
+      describe(body)
+    } as a response: return text, bytes, a stream, an iterator, a list ` +
+      `of these, or was.response.API(…) for data`,
+  );
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== "object" || value === null) return `${typeof value} ${String(value)}`;
+  const name = (value as object).constructor?.name;
+  return name === undefined || name === "Object" ? "an object" : `an object of class ${name}`;
+}
+
+function hasMethod(value: object, name: string): boolean {
+  return typeof (value as Record<string, unknown>)[name] === "function";
+}
+
+function closerOf(body: object): (() => unknown) | undefined {
+  return hasMethod(body, "close") ? () => (body as { close(): unknown }).close() : undefined;
+}
+
+function bytesOf(chunk: unknown): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (typeof chunk === "string") return encoder.encode(chunk);
+  throw new TypeError(
+    `Cannot send ${describe(chunk)} as a piece of a response: expected text or bytes`,
+  );
+}
+
+async function* one(body: Chunk): AsyncGenerator<Uint8Array, void> {
+  yield bytesOf(body);
+}
+
+async function* sequence(
+  parts: AsyncGenerator<Uint8Array, void>[],
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    for (const part of parts) yield* part;
+  } finally {
+    // Parts that were never reached hold resources too.
+    for (const part of parts) await part.return();
+  }
+}
+
+/**
+ * Runs through something iterable. A generator that has not been started does nothing when it is
+ * returned, so the source is held here and closed by {@link closing} even then.
+ */
+function iterate(
+  source: AsyncIterable<unknown> | Iterable<unknown>,
+  close: (() => unknown) | undefined,
+): AsyncGenerator<Uint8Array, void> {
+  const iterator = Symbol.asyncIterator in source
+    ? source[Symbol.asyncIterator]()
+    : source[Symbol.iterator]();
+  let ended = false;
+  return closing(async () => {
+    const { done, value } = await iterator.next();
+    if (done) {
+      ended = true;
+      return undefined;
+    }
+    return bytesOf(value);
+  }, async () => {
+    try {
+      if (!ended) await iterator.return?.();
+    } finally {
+      await close?.();
+    }
+  });
+}
+
+function repeat(
+  next: () => unknown | Promise<unknown>,
+  close: (() => unknown) | undefined,
+): AsyncGenerator<Uint8Array, void> {
+  return closing(async () => {
+    const chunk = await next();
+    if (chunk === null || chunk === undefined) return undefined;
+    const bytes = bytesOf(chunk);
+    return bytes.byteLength === 0 ? undefined : bytes;
+  }, async () => void await close?.());
+}
+
+/** A generator over `next` that runs `close` exactly once in every ending, started or not. */
+function closing(
+  next: () => Promise<Uint8Array | undefined>,
+  close: () => Promise<void>,
+): AsyncGenerator<Uint8Array, void> {
+  let closed = false;
+  const end = async (): Promise<IteratorResult<Uint8Array, void>> => {
+    if (!closed) {
+      closed = true;
+      await close();
+    }
+    return { done: true, value: undefined };
+  };
+  const generator: AsyncGenerator<Uint8Array, void> = {
+    async next() {
+      if (closed) return { done: true, value: undefined };
+      let value: Uint8Array | undefined;
+      try {
+        value = await next();
+      } catch (error) {
+        await end();
+        throw error;
+      }
+      return value === undefined ? await end() : { done: false, value };
+    },
+    return: end,
+    async throw(error) {
+      await end();
+      throw error;
+    },
+    [Symbol.asyncIterator]: () => generator,
+    [Symbol.asyncDispose]: async () => void await end(),
+  };
+  return generator;
+}

@@ -1,0 +1,360 @@
+/**
+ * `was.response`: status and headers collected for the response, and the ways to make its body.
+ *
+ * @module
+ */
+
+import { basename } from "node:path";
+import { acceptsJson } from "../core/accept.ts";
+import { HttpError } from "../core/errors.ts";
+import { parseStatus, type Status, type StatusLike } from "../core/status.ts";
+import type { BodyContent } from "./body.ts";
+
+/** Headers as pairs, a record, or `Headers`. */
+export type HeaderPairs = HeadersInit;
+
+/** The one-object form of `was.response(…)`. */
+export interface ReplyOptions {
+  /** Status. Default `"200 OK"`. */
+  status?: StatusLike;
+  /** Body; absent: the error page of the status. */
+  body?: ReplyBody;
+  /** Headers, added to those set before. */
+  headers?: HeaderPairs;
+  /** A caught error whose stack is to be shown although debug is off. */
+  error?: unknown;
+}
+
+/** What can be handed to `was.response(…)` as a body. */
+export type ReplyBody = BodyContent | ApiContainer | null;
+
+/** Status and headers collected while a handler runs. */
+export class ResponseState {
+  /** Status; 200 unless set. */
+  status: Status = OK;
+  /** Headers in the order they were set, names in lower case. */
+  readonly headers: [string, string][] = [];
+  /** True once the response was made of it. */
+  sent = false;
+
+  /** Refuses a change that would come too late. */
+  #check(): void {
+    if (this.sent) throw new Error("Response already sent: status and headers cannot be changed");
+  }
+
+  /** Sets the status. @throws {TypeError} for a bad one. */
+  setStatus(status: StatusLike): void {
+    this.#check();
+    this.status = parseStatus(status);
+  }
+
+  /** Adds a header. @throws {TypeError} for names and values that cannot be sent, such as line breaks. */
+  add(name: string, value: string): void {
+    this.#check();
+    checkHeader(name, value);
+    this.headers.push([name.toLowerCase(), value]);
+  }
+
+  /** Removes all headers of a name. */
+  remove(name: string): void {
+    this.#check();
+    const lower = name.toLowerCase();
+    for (let i = this.headers.length - 1; i >= 0; i--) {
+      if (this.headers[i]![0] === lower) this.headers.splice(i, 1);
+    }
+  }
+
+  /** First value of a header. */
+  get(name: string): string | undefined {
+    const lower = name.toLowerCase();
+    return this.headers.find(([other]) => other === lower)?.[1];
+  }
+}
+
+const OK: Status = { code: 200, reason: "OK" };
+
+/**
+ * Refuses what would end a header early. The platform refuses it too, but says neither which header nor
+ * what is wrong with it.
+ */
+function checkHeader(name: string, value: string): void {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
+    throw new TypeError(`Cannot send a header named ${JSON.stringify(name)}`);
+  }
+  // deno-lint-ignore no-control-regex
+  if (/[\x00\r\n]/.test(value)) {
+    throw new TypeError(`Cannot send header ${name}: its value has a line break or NUL`);
+  }
+  // deno-lint-ignore no-control-regex
+  if (/[^\x00-\xff]/.test(value)) {
+    throw new TypeError(`Cannot send header ${name}: its value has characters beyond Latin-1`);
+  }
+}
+
+/** A finished answer: what a handler returns after `was.response(…)`. */
+export class Reply {
+  /** Body; `undefined` stands for the page of the status. */
+  readonly body: ReplyBody | undefined;
+  /** Error to show on that page. */
+  readonly error: unknown;
+  /** Explanation on that page. */
+  readonly detail: string;
+  /** Size of a streamed body in bytes, where it is known. */
+  readonly size: number | undefined;
+
+  /** Status and headers are in the state already. */
+  constructor(
+    body: ReplyBody | undefined,
+    options: { error?: unknown; detail?: string; size?: number } = {},
+  ) {
+    this.body = body;
+    this.error = options.error;
+    this.detail = options.detail ?? "";
+    this.size = options.size;
+  }
+}
+
+/**
+ * Data that is sent as JSON, or as XML-RPC to a client that asks for `text/xml`. Its own properties are
+ * the data, so it can be filled afterwards, by method or by index.
+ *
+ * @example
+ * ```ts ignore
+ * const api = was.response.API({ user_id: "x" });
+ * api.set("age", 30);
+ * return api;
+ * ```
+ */
+export class ApiContainer {
+  [name: string]: unknown;
+
+  /** Copies the data. */
+  constructor(data?: object) {
+    if (data !== undefined) {
+      for (const [name, value] of Object.entries(data)) put(this, name, value);
+    }
+  }
+}
+
+// Methods are not enumerable, so they never appear in the data, and a data property of the same name
+// wins over them in the answer.
+Object.defineProperties(ApiContainer.prototype, {
+  set: {
+    value(this: ApiContainer, name: string, value: unknown): ApiContainer {
+      put(this, name, value);
+      return this;
+    },
+    writable: true,
+    configurable: true,
+  },
+  get: {
+    value(this: ApiContainer, name: string, fallback?: unknown): unknown {
+      return Object.hasOwn(this, name) ? this[name] : fallback;
+    },
+    writable: true,
+    configurable: true,
+  },
+  error: {
+    value(this: ApiContainer, message: string, code = 20000, debug?: string, moreInfo?: unknown) {
+      put(this, "code", code);
+      put(this, "message", message);
+      if (debug !== undefined) put(this, "debug", debug);
+      if (moreInfo !== undefined) put(this, "more_info", moreInfo);
+      return this;
+    },
+    writable: true,
+    configurable: true,
+  },
+  traceback: {
+    value(this: ApiContainer, error: unknown, message?: string, code = 20090) {
+      const known = error instanceof Error ? error : new Error(String(error));
+      put(this, "code", code);
+      put(this, "message", message ?? known.message);
+      put(this, "debug", "see traceback");
+      put(this, "traceback", (known.stack ?? known.message).split("\n").map((line) => line.trim()));
+      return this;
+    },
+    writable: true,
+    configurable: true,
+  },
+});
+
+/** The methods of an {@link ApiContainer}, beside its data. */
+export interface ApiMethods {
+  /** Sets a member. */
+  set(name: string, value: unknown): this;
+  /** A member, or `fallback`. */
+  get(name: string, fallback?: unknown): unknown;
+  /** Turns the data into an error: `code` 20000 unless given. */
+  error(message: string, code?: number, debug?: string, moreInfo?: unknown): this;
+  /** Adds a caught error with its stack: `code` 20090 unless given. */
+  traceback(error: unknown, message?: string, code?: number): this;
+}
+
+/** What `was.response.API` gives. */
+export type Api = ApiContainer & ApiMethods;
+
+/** `__proto__` as a name would otherwise change the object instead of naming a member. */
+function put(target: ApiContainer, name: string, value: unknown): void {
+  if (name === "__proto__") {
+    Object.defineProperty(target, name, {
+      value,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  } else target[name] = value;
+}
+
+/** The request of a response, as far as it matters here. */
+export interface ResponseOwner {
+  /** State of the response, made on first use. */
+  readonly responseState: ResponseState;
+  /** Home directory of the app, for relative files. */
+  readonly home: string;
+}
+
+/** `was.response`: call it to answer with a status, or use its methods. */
+export interface AtilaResponse extends ResponseMethods {
+  /**
+   * Answers with a status, a body and headers. Without a body the page of the status is sent.
+   *
+   * @throws {TypeError} for a bad status or header.
+   */
+  (status?: StatusLike, body?: ReplyBody, headers?: HeaderPairs, error?: unknown): Reply;
+  /** The same as one object. */
+  (options: ReplyOptions): Reply;
+}
+
+/** Methods of `was.response`. */
+export class ResponseMethods {
+  /** State the methods work on. */
+  declare readonly owner: ResponseOwner;
+
+  /** Sets the status, a code or a string such as `"404 Not Found"`. @throws {TypeError} for a bad one. */
+  setStatus(status: StatusLike): void {
+    this.owner.responseState.setStatus(status);
+  }
+
+  /** Status as a string. */
+  getStatus(): string {
+    const { code, reason } = this.owner.responseState.status;
+    return `${code} ${reason}`;
+  }
+
+  /** Adds a header. @throws {TypeError} when it cannot be sent. */
+  setHeader(name: string, value: string | number): void {
+    this.owner.responseState.add(name, String(value));
+  }
+
+  /** First value of a header, or `fallback`. */
+  getHeader(name: string, fallback?: string): string | undefined {
+    return this.owner.responseState.get(name) ?? fallback;
+  }
+
+  /** Removes all headers of a name. */
+  delHeader(name: string): void {
+    this.owner.responseState.remove(name);
+  }
+
+  /** Adds headers. */
+  setHeaders(headers: HeaderPairs): void {
+    const state = this.owner.responseState;
+    const pairs = headers instanceof Headers
+      ? [...headers]
+      : Array.isArray(headers)
+      ? headers
+      : Object.entries(headers);
+    for (const [name, value] of pairs) state.add(name!, String(value));
+  }
+
+  /** All headers set so far. */
+  getHeaders(): [string, string][] {
+    return this.owner.responseState.headers.map(([name, value]) => [name, value]);
+  }
+
+  /** Lets clients keep the response for this many seconds. */
+  setCache(maxAge: number): void {
+    this.setHeader("cache-control", `max-age=${maxAge}`);
+  }
+
+  /** Ends the request at once with a status; `why` stands on its page. */
+  throw(status: StatusLike, why = ""): never {
+    throw new HttpError(status, why);
+  }
+
+  /** Data as JSON, or XML-RPC for a client that asks for `text/xml`. Dates become strings. */
+  API(data?: object): Api {
+    return new ApiContainer(data) as Api;
+  }
+
+  /** @deprecated Use {@link API}. */
+  api(data?: object): Api {
+    return this.API(data);
+  }
+
+  /**
+   * Sends a file. With `filename` the client is told to save it under that name. Relative paths start
+   * at the home directory of the app.
+   *
+   * @throws {Deno.errors.NotFound} when there is no such file.
+   */
+  file(path: string, mime = "application/octet-stream", filename?: string): Reply {
+    const full = path.startsWith("/") ? path : `${this.owner.home}/${path}`;
+    const file = Deno.openSync(full);
+    try {
+      const info = file.statSync();
+      if (!info.isFile) throw new TypeError(`Cannot send ${full}: it is not a file`);
+      const state = this.owner.responseState;
+      state.remove("content-type");
+      state.add("content-type", mime);
+      state.add("content-length", String(info.size));
+      if (filename !== undefined) state.add("content-disposition", disposition(filename));
+      return new Reply(file, { size: info.size });
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+}
+
+/** `Content-Disposition` for a name, with the form for names beyond ASCII beside it. */
+function disposition(filename: string): string {
+  const name = basename(filename);
+  // deno-lint-ignore no-control-regex
+  const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, "_");
+  const encoded = encodeURIComponent(name).replace(/['()*]/g, (character) =>
+    `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+  );
+  return ascii === name
+    ? `attachment; filename="${name}"`
+    : `attachment; filename="${ascii}"; filename*=UTF-8''${encoded}`;
+}
+
+/** Makes the callable object of one request. */
+export function createResponse(owner: ResponseOwner): AtilaResponse {
+  const respond = (
+    first: StatusLike | ReplyOptions = "200 OK",
+    body?: ReplyBody,
+    headers?: HeaderPairs,
+    error?: unknown,
+  ): Reply => {
+    const options: ReplyOptions = typeof first === "object"
+      ? first
+      : { status: first, body, headers, error };
+    const state = owner.responseState;
+    state.setStatus(options.status ?? "200 OK");
+    if (options.headers !== undefined) response.setHeaders(options.headers);
+    return options.body instanceof Reply
+      ? options.body
+      : new Reply(options.body, { error: options.error });
+  };
+  const response = Object.setPrototypeOf(respond, ResponseMethods.prototype) as AtilaResponse;
+  (response as { owner: ResponseOwner }).owner = owner;
+  return response;
+}
+
+/** Whether a client that failed wants data rather than a page. */
+export function wantsFault(req: Request): boolean {
+  return acceptsJson(req.headers.get("accept"));
+}
