@@ -1,0 +1,130 @@
+/**
+ * What may be given to `execute` of any SQL database, brought to one form.
+ *
+ * @module
+ */
+
+/** Values bound to the placeholders of a statement: in order, or by name. */
+export type SqlParams = readonly unknown[] | Readonly<Record<string, unknown>>;
+
+/** A statement, or a text of several, with its values. */
+export interface Statement {
+  /** The SQL text; neither empty nor blank. */
+  readonly sql: string;
+  /** Its values; an empty array when it has none. */
+  readonly params: SqlParams;
+}
+
+/** Something that Kysely builds. */
+export interface Compilable {
+  /** Builds the statement. */
+  compile(): { readonly sql: string; readonly parameters: readonly unknown[] };
+}
+
+/** Something that Drizzle or Knex builds. */
+export interface SqlConvertible {
+  /** Builds the statement; Drizzle calls its values `params`, Knex `bindings`. */
+  toSQL(): unknown;
+}
+
+/** One statement in any accepted form. */
+export type StatementLike =
+  | string
+  | Compilable
+  | SqlConvertible
+  | { readonly sql: string; readonly params?: SqlParams };
+
+/** What `execute` takes: one statement, or a list that is run together. */
+export type StatementInput = StatementLike | readonly StatementLike[];
+
+/**
+ * Brings what was given to `execute` to a list of statements.
+ *
+ * `params` are the further arguments of `execute`: one array is the list of values, one plain object holds
+ * values by name, anything else is a value each. They go with a lone statement that brings none of its own.
+ *
+ * @throws {TypeError} for SQL that is empty or no text, and for values that belong to no statement.
+ */
+export function toStatements(input: unknown, params: readonly unknown[] = []): Statement[] {
+  const statements = Array.isArray(input) ? input.flatMap((member) => toOwn(member)) : toOwn(input);
+  if (statements.length === 0) throw new TypeError("Cannot execute an empty list of statements");
+  const given = givenParams(params);
+  if (given === undefined) return statements;
+  const [first] = statements;
+  if (statements.length > 1) {
+    throw new TypeError(
+      `Cannot bind values to a list of ${statements.length} statements: give each its own with { sql, params }`,
+    );
+  }
+  if (!isEmpty(first!.params)) {
+    throw new TypeError(
+      "Cannot bind further values to a statement that brings its own: give them in one place",
+    );
+  }
+  return [{ sql: first!.sql, params: given }];
+}
+
+/** The further arguments of `execute` as values; `undefined` when there are none. */
+function givenParams(params: readonly unknown[]): SqlParams | undefined {
+  if (params.length === 0 || params.length === 1 && params[0] === undefined) return undefined;
+  const [only] = params;
+  if (params.length > 1) return params;
+  if (Array.isArray(only)) return only.length === 0 ? undefined : only;
+  return isRecord(only) ? only : params;
+}
+
+/** One member of the input; Knex may build several statements of it. */
+function toOwn(input: unknown): Statement[] {
+  if (typeof input === "string") return [checked(input, [])];
+  if (typeof input !== "object" || input === null) throw unusable(input);
+  const { compile, toSQL } = input as Record<string, unknown>;
+  if (typeof compile === "function") return [fromParts(compile.call(input))];
+  if (typeof toSQL === "function") {
+    const built: unknown = toSQL.call(input);
+    return Array.isArray(built) ? built.map(fromParts) : [fromParts(built)];
+  }
+  return [fromParts(input)];
+}
+
+/** Reads a built statement; the libraries disagree on the name of the values. */
+function fromParts(built: unknown): Statement {
+  if (typeof built !== "object" || built === null) throw unusable(built);
+  const { sql, params, parameters, bindings } = built as Record<string, unknown>;
+  const values = params ?? parameters ?? bindings ?? [];
+  if (!Array.isArray(values) && !isRecord(values)) {
+    throw new TypeError(
+      `Cannot bind ${describe(values)}: expected a list of values or a record of them`,
+    );
+  }
+  return checked(sql, values);
+}
+
+function checked(sql: unknown, params: SqlParams): Statement {
+  if (typeof sql !== "string") throw unusable(sql);
+  if (sql.trim() === "") throw new TypeError("Cannot execute empty SQL");
+  return { sql, params };
+}
+
+function unusable(input: unknown): TypeError {
+  return new TypeError(
+    `Cannot execute ${
+      describe(input)
+    }: expected SQL text, { sql, params }, or what a query builder makes`,
+  );
+}
+
+function describe(value: unknown): string {
+  if (value === null) return "null";
+  return typeof value === "object" ? value.constructor?.name ?? "an object" : typeof value;
+}
+
+/** True for a plain object, which holds values by name; dates, bytes and the like are values. */
+function isRecord(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
+function isEmpty(params: SqlParams): boolean {
+  return Array.isArray(params) ? params.length === 0 : Object.keys(params).length === 0;
+}
