@@ -76,7 +76,7 @@ function convert(value: unknown, which: string): SQLInputValue {
       }
       return value;
     case "boolean":
-      return value ? 1 : 0;
+      return value ? 1n : 0n;
     case "undefined":
       return null;
     case "object":
