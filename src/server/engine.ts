@@ -7,6 +7,7 @@
 
 import type { Service } from "./service.ts";
 import type { Front } from "./front.ts";
+import type { RunSettings } from "./run_settings.ts";
 
 /** What a runner decides for an engine. */
 export interface EngineOptions {
@@ -22,6 +23,14 @@ export interface EngineOptions {
   readonly shared: SharedArrayBuffer;
   /** True in an engine that replaces another one: `reloaded` hooks run instead of `mounted`. */
   readonly reloaded: boolean;
+  /** What `run` was told, checked and with defaults. */
+  readonly run: RunSettings;
+  /**
+   * To be called once, when the apps are loaded and before any hook runs or a port is opened, with the
+   * paths to watch. When it throws, the engine cleans up and fails with the same error: this is how a
+   * run that turns out to need the reloader hands over to a supervisor.
+   */
+  readonly loaded?: (watched: readonly string[]) => void;
 }
 
 /** A serving engine. */

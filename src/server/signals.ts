@@ -1,0 +1,61 @@
+/**
+ * Signals from outside, turned into what the service should do.
+ *
+ * @module
+ */
+
+/** What signals ask for. */
+export interface SignalActions {
+  /** TERM, INT, QUIT: stop gracefully. Called again for each further one. */
+  stop(signal: Deno.Signal): void;
+  /** HUP: start afresh without closing the port. */
+  restart(): void;
+  /** USR1: start new log files. */
+  rotate(): void;
+}
+
+const STOPPING: readonly Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT", "SIGBREAK"]
+  : ["SIGTERM", "SIGINT", "SIGQUIT"];
+
+/** Numbers of the signals, for exit codes of a process ended by a second one. */
+const NUMBERS: Partial<Record<Deno.Signal, number>> = { SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
+
+/** Exit code of a process that a signal ended at once: 128 and its number, as shells count. */
+export function exitCodeOf(signal: Deno.Signal): number {
+  return 128 + (NUMBERS[signal] ?? 15);
+}
+
+/** Listens until the returned function is called. */
+export function onSignals(actions: SignalActions): () => void {
+  const listeners = new Map<Deno.Signal, () => void>();
+  for (const signal of STOPPING) listeners.set(signal, () => actions.stop(signal));
+  if (Deno.build.os !== "windows") {
+    listeners.set("SIGHUP", () => actions.restart());
+    listeners.set("SIGUSR1", () => actions.rotate());
+  }
+  return listen(listeners);
+}
+
+/**
+ * Signals of an engine process. Those a terminal sends to the whole process group are the supervisor's
+ * to answer; a TERM sent to this very process stops it.
+ */
+export function onEngineSignals(actions: Omit<SignalActions, "restart">): () => void {
+  return listen(
+    new Map<Deno.Signal, () => void>([
+      ["SIGTERM", () => actions.stop("SIGTERM")],
+      ["SIGUSR1", () => actions.rotate()],
+      ["SIGINT", () => {}],
+      ["SIGQUIT", () => {}],
+      ["SIGHUP", () => {}],
+    ]),
+  );
+}
+
+function listen(listeners: ReadonlyMap<Deno.Signal, () => void>): () => void {
+  for (const [signal, listener] of listeners) Deno.addSignalListener(signal, listener);
+  return () => {
+    for (const [signal, listener] of listeners) Deno.removeSignalListener(signal, listener);
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * The simplest runner: the engine serves in this very process.
+ *
+ * @module
+ */
+
+import { asError } from "../core/errors.ts";
+import { createShared } from "../store/shared_counters.ts";
+import { wac } from "../was/wac.ts";
+import type { Engine, StartEngine } from "./engine.ts";
+import { setProcessTitle } from "./process_title.ts";
+import type { RunSettings } from "./run_settings.ts";
+import {
+  DEFAULT_GRACE_SECONDS,
+  EXIT_NORMAL,
+  EXIT_RESTART,
+  graceMs,
+  type Server,
+  type WorkerInfo,
+  workerNames,
+} from "./server.ts";
+import type { Service } from "./service.ts";
+
+import { exitCodeOf, onSignals } from "./signals.ts";
+
+/** Starts the engine here. Signals end the process once it has stopped. Fails with the engine's start error. */
+export async function runSingle(
+  service: Service,
+  settings: RunSettings,
+  startEngine: StartEngine,
+  loaded: (watched: readonly string[]) => void,
+): Promise<Server> {
+  const engine = await startEngine(service, {
+    address: settings.address,
+    port: settings.port,
+    reusePort: false,
+    workerIndex: 0,
+    shared: createShared(1),
+    reloaded: false,
+    run: settings,
+    loaded,
+  });
+  const server = new SingleServer(engine);
+  setProcessTitle("master").catch((error) => wac.logger.get("server").trace(error));
+  return server;
+}
+
+class SingleServer implements Server {
+  #engine: Engine;
+  #finished = Promise.withResolvers<number>();
+  #exitCode = EXIT_NORMAL;
+  #stopping: Promise<void> | undefined;
+  #servingSince = Date.now();
+  #release: () => void;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+    const unsignal = onSignals({
+      stop: (signal) => this.#stopAndExit(EXIT_NORMAL, signal),
+      restart: () => this.#stopAndExit(EXIT_RESTART),
+      rotate: () => wac.logger.rotate(),
+    });
+    const unguard = guardProcess();
+    this.#release = () => {
+      unsignal();
+      unguard();
+    };
+  }
+
+  get address(): string {
+    return this.#engine.front.address.hostname;
+  }
+
+  get port(): number {
+    return this.#engine.front.address.port;
+  }
+
+  get workers(): readonly WorkerInfo[] {
+    return [{
+      index: 0,
+      ...workerNames(0),
+      state: this.#stopping ? "stopping" : "serving",
+      tid: Deno.pid,
+      servingSince: this.#servingSince,
+      replaced: 0,
+    }];
+  }
+
+  get exitCode(): number {
+    return this.#exitCode;
+  }
+
+  get finished(): Promise<number> {
+    return this.#finished.promise;
+  }
+
+  async shutdown(timeoutSeconds: number = DEFAULT_GRACE_SECONDS): Promise<void> {
+    await this.#stop(graceMs(timeoutSeconds));
+    this.#release();
+  }
+
+  #stop(grace: number): Promise<void> {
+    return this.#stopping ??= (async () => {
+      try {
+        await this.#engine.shutdown(grace);
+      } finally {
+        this.#finished.resolve(this.#exitCode);
+      }
+    })();
+  }
+
+  #stopAndExit(code: number, signal?: Deno.Signal): void {
+    if (this.#stopping !== undefined) {
+      if (signal !== undefined) Deno.exit(exitCodeOf(signal));
+      return;
+    }
+    this.#exitCode = code;
+    this.#stop(DEFAULT_GRACE_SECONDS * 1000).catch((error) => {
+      wac.logger.get("server").trace(error);
+    }).finally(() => {
+      // A macrotask later, what awaits `finished` has had its turn.
+      setTimeout(() => Deno.exit(code), 0);
+    });
+  }
+}
+
+/**
+ * Nobody starts this process again, so an error thrown outside of any request is written to the log and
+ * the others are served on.
+ */
+function guardProcess(): () => void {
+  const onError = (event: ErrorEvent) => {
+    event.preventDefault();
+    wac.logger.get("server").trace(asError(event.error ?? event.message));
+  };
+  const onRejection = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    wac.logger.get("server").trace(asError(event.reason));
+  };
+  addEventListener("error", onError);
+  addEventListener("unhandledrejection", onRejection);
+  return () => {
+    removeEventListener("error", onError);
+    removeEventListener("unhandledrejection", onRejection);
+  };
+}

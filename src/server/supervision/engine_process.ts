@@ -1,0 +1,247 @@
+/**
+ * An engine process: serves itself when there is one worker, or hosts several, and obeys the supervisor.
+ *
+ * @module
+ */
+
+import process from "node:process";
+import { asError } from "../../core/errors.ts";
+import { createShared } from "../../store/shared_counters.ts";
+import { wac } from "../../was/wac.ts";
+import type { StartEngine } from "../engine.ts";
+import { setProcessTitle } from "../process_title.ts";
+import type { EngineStart } from "../role.ts";
+import { masterLogger } from "../master_logger.ts";
+import type { RunSettings } from "../run_settings.ts";
+import {
+  DEFAULT_GRACE_SECONDS,
+  EXIT_FAILED,
+  EXIT_NORMAL,
+  graceMs,
+  type Server,
+  type WorkerInfo,
+  workerNames,
+} from "../server.ts";
+import type { Service } from "../service.ts";
+import { exitCodeOf, onEngineSignals } from "../signals.ts";
+import { describeStartFailure } from "../start_failure.ts";
+import { CriticalPointWatch, type Watched } from "./critical_point.ts";
+import type { EngineReport, Order } from "./messages.ts";
+import { WorkerHost } from "./worker_host.ts";
+
+/** Milliseconds the healthy workers may drain when a hung one makes the whole process go. */
+const HUNG_DRAIN_MS = 3000;
+
+/** What serves in this process, one engine or several workers, as far as the process is concerned. */
+interface Body {
+  readonly address: string;
+  readonly port: number;
+  readonly watched: readonly string[];
+  readonly workers: readonly WorkerInfo[];
+  readonly threads: readonly Watched[];
+  /** Replaces a worker that is overloaded or broken. */
+  replace(index: number, reason: string): void;
+  rotate(): void;
+  beforeReload(): Promise<void>;
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Serves in this process until the supervisor says otherwise. Ends it when the start fails. */
+export async function runEngineProcess(
+  service: Service,
+  settings: RunSettings,
+  startEngine: StartEngine,
+  start: EngineStart,
+): Promise<Server> {
+  const report = (message: EngineReport) => {
+    if (process.connected) process.send!(message);
+  };
+  await setProcessTitle("engine");
+  let body: Body;
+  try {
+    body = settings.workers === 1
+      ? await ownBody(service, settings, startEngine, start, report)
+      : await hostBody(service, settings, start, report);
+  } catch (error) {
+    const failure = describeStartFailure(error, { address: settings.address, port: start.port });
+    // The supervisor writes the line, so that there is exactly one. The report has to be out first.
+    await new Promise<void>((sent) => {
+      if (process.connected) process.send!({ type: "failed", failure }, () => sent());
+      else sent();
+    });
+    Deno.exit(EXIT_FAILED);
+  }
+  const server = new EngineServer(body, report);
+  watchCriticalPoint(service, body);
+  report({ type: "ready", ...factsOf(body) });
+  return server;
+}
+
+function factsOf(body: Body) {
+  const { address, port, watched, workers } = body;
+  return { address, port, watched, workers };
+}
+
+class EngineServer implements Server {
+  #body: Body;
+  #finished = Promise.withResolvers<number>();
+  #stopping: Promise<void> | undefined;
+
+  constructor(body: Body, report: (message: EngineReport) => void) {
+    this.#body = body;
+    const log = wac.logger.get("server");
+    process.on("message", (order: unknown) => {
+      const { type } = order as Order;
+      if (type === "ping") return report({ type: "pong" });
+      if (type === "rotate") return this.#rotate();
+      if (type === "stop") return this.#stopAndExit((order as Order & { graceMs: number }).graceMs);
+      body.beforeReload().catch((error) => log.trace(error))
+        .finally(() => report({ type: "reloadPrepared" }));
+    });
+    process.on("disconnect", () => {
+      if (this.#stopping !== undefined) return;
+      log.log("the supervisor is gone; this engine process stops", "error");
+      this.#stopAndExit(DEFAULT_GRACE_SECONDS * 1000);
+    });
+    onEngineSignals({
+      stop: (signal) => {
+        if (this.#stopping !== undefined) Deno.exit(exitCodeOf(signal));
+        this.#stopAndExit(DEFAULT_GRACE_SECONDS * 1000);
+      },
+      rotate: () => this.#rotate(),
+    });
+  }
+
+  get address(): string {
+    return this.#body.address;
+  }
+
+  get port(): number {
+    return this.#body.port;
+  }
+
+  get workers(): readonly WorkerInfo[] {
+    return this.#body.workers;
+  }
+
+  get exitCode(): number {
+    return EXIT_NORMAL;
+  }
+
+  get finished(): Promise<number> {
+    return this.#finished.promise;
+  }
+
+  shutdown(timeoutSeconds: number = DEFAULT_GRACE_SECONDS): Promise<void> {
+    return this.#stop(graceMs(timeoutSeconds));
+  }
+
+  #rotate(): void {
+    wac.logger.rotate();
+    this.#body.rotate();
+  }
+
+  #stop(grace: number): Promise<void> {
+    return this.#stopping ??= this.#body.stop(grace).finally(() =>
+      this.#finished.resolve(EXIT_NORMAL)
+    );
+  }
+
+  #stopAndExit(grace: number): void {
+    this.#stop(grace)
+      .catch((error) => wac.logger.get("server").trace(error))
+      // Also ends the threads of workers that hang.
+      .finally(() => setTimeout(() => Deno.exit(EXIT_NORMAL), 0));
+  }
+}
+
+/** The only worker is this process itself. */
+async function ownBody(
+  service: Service,
+  settings: RunSettings,
+  startEngine: StartEngine,
+  start: EngineStart,
+  report: (message: EngineReport) => void,
+): Promise<Body> {
+  const engine = await startEngine(service, {
+    address: settings.address,
+    port: start.port,
+    reusePort: true,
+    workerIndex: 0,
+    shared: createShared(1),
+    reloaded: start.reloaded,
+    run: settings,
+  });
+  const { hostname, port } = engine.front.address;
+  const servingSince = Date.now();
+  const names = workerNames(0);
+  const crashed = (thrown: unknown) => {
+    const error = asError(thrown);
+    wac.logger.get("server").trace(error);
+    report({ type: "replace", reason: `${names.name}: ${error.name}: ${error.message}` });
+  };
+  addEventListener("error", (event) => {
+    event.preventDefault();
+    crashed(event.error ?? event.message);
+  });
+  addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    crashed(event.reason);
+  });
+  return {
+    address: hostname,
+    port,
+    watched: engine.watched,
+    workers: [{
+      index: 0,
+      ...names,
+      state: "serving",
+      tid: Deno.pid,
+      servingSince,
+      replaced: 0,
+    }],
+    threads: [{ index: 0, name: names.name, tid: Deno.pid }],
+    replace: (_index, reason) => report({ type: "replace", reason: `${names.name}: ${reason}` }),
+    rotate: () => {},
+    beforeReload: () => engine.beforeReload(),
+    stop: (grace) => engine.shutdown(grace),
+  };
+}
+
+/** Workers in threads. This process only looks after them. */
+async function hostBody(
+  service: Service,
+  settings: RunSettings,
+  start: EngineStart,
+  report: (message: EngineReport) => void,
+): Promise<Body> {
+  wac.logger = masterLogger(service, settings);
+  wac.workerId = "M";
+  const host: WorkerHost = new WorkerHost({
+    start: { ...start, skitai: "worker", shared: createShared(settings.workers) },
+    count: settings.workers,
+    log: wac.logger.get("server"),
+    events: {
+      changed: () => report({ type: "workers", workers: host.workers }),
+      hung: ({ name }, seconds) =>
+        report({
+          type: "replace",
+          reason: `${name} has not responded for ${seconds} s, and its thread cannot be ended`,
+          drainMs: HUNG_DRAIN_MS,
+        }),
+    },
+  });
+  await host.start();
+  return host;
+}
+
+function watchCriticalPoint(service: Service, body: Body): void {
+  if (service.criticalPoint === undefined) return;
+  new CriticalPointWatch({
+    point: service.criticalPoint,
+    log: wac.logger.get("server"),
+    workers: () => body.threads,
+    overloaded: ({ index }, percent) =>
+      body.replace(index, `critical point, ${percent.toFixed(1)} % of a processor`),
+  }).start();
+}

@@ -1,0 +1,292 @@
+/**
+ * The supervisor: starts engine processes, replaces them, and passes signals on. It runs no app code.
+ *
+ * @module
+ */
+
+import { isDevel } from "../../core/environment.ts";
+import type { Log } from "../../core/log.ts";
+import { wac } from "../../was/wac.ts";
+import { setProcessTitle } from "../process_title.ts";
+import { masterLogger } from "../master_logger.ts";
+import type { RunSettings } from "../run_settings.ts";
+import {
+  DEFAULT_GRACE_SECONDS,
+  EXIT_NORMAL,
+  EXIT_RESTART,
+  graceMs,
+  type Server,
+  type WorkerInfo,
+} from "../server.ts";
+import type { Service } from "../service.ts";
+import { exitCodeOf, onSignals } from "../signals.ts";
+import type { StartError } from "../start_failure.ts";
+import { Backoff } from "./backoff.ts";
+import { type EngineEvents, EngineHandle, type EngineReady } from "./engine_handle.ts";
+import { ReloadWatch } from "./reload_watch.ts";
+
+const DEFAULT_GRACE_MS = DEFAULT_GRACE_SECONDS * 1000;
+/** Milliseconds the hooks before a reload may take. */
+const BEFORE_RELOAD_MS = 10_000;
+
+/** Facts about a running supervisor, for the instance file. */
+export interface SupervisorFacts {
+  /** Process id of the engine. */
+  readonly enginePid: number;
+  /** Address in use. */
+  readonly address: string;
+  /** Port in use. */
+  readonly port: number;
+  /** The workers. */
+  readonly workers: readonly WorkerInfo[];
+}
+
+/** What the launcher adds to a supervisor. */
+export interface SupervisorHooks {
+  /** The facts have changed. */
+  changed?(facts: SupervisorFacts): void;
+  /** Everything has stopped; the process ends after this. */
+  stopped?(): void;
+}
+
+/** Starts a supervised service. @throws {StartError} when the first engine cannot start. */
+export async function runSupervisor(
+  service: Service,
+  settings: RunSettings,
+  hooks: SupervisorHooks = {},
+): Promise<Server> {
+  wac.logger = masterLogger(service, settings);
+  wac.workerId = "M";
+  const port = claimPort(settings.address, settings.port);
+  const supervisor = new Supervisor(settings, port, hooks);
+  await supervisor.start();
+  return supervisor;
+}
+
+/**
+ * Finds out that nobody listens on the port, and chooses one where none is given. Engines share their
+ * port, so without this look two services on one port would divide its connections between them.
+ */
+function claimPort(hostname: string, port: number): number {
+  using listener = Deno.listen({ hostname, port });
+  return listener.addr.port;
+}
+
+/** What is done about the engine at a time; the next waits. */
+interface Replacement {
+  readonly reason: string;
+  readonly drainMs: number;
+}
+
+class Supervisor implements Server {
+  readonly port: number;
+  #settings: RunSettings;
+  #hooks: SupervisorHooks;
+  #log: Log = wac.logger.get("server");
+  #current: EngineHandle | undefined;
+  #engines = new Set<EngineHandle>();
+  #backoff = new Backoff();
+  #wait: ReturnType<typeof setTimeout> | undefined;
+  #replacing: Promise<void> | undefined;
+  #next: Replacement | undefined;
+  #stopping: Promise<void> | undefined;
+  #finished = Promise.withResolvers<number>();
+  #unsignal: () => void = () => {};
+  #watch: ReloadWatch;
+
+  constructor(settings: RunSettings, port: number, hooks: SupervisorHooks) {
+    this.#settings = settings;
+    this.port = port;
+    this.#hooks = hooks;
+    this.#watch = new ReloadWatch({
+      changed: (paths) =>
+        this.#replace({ reason: `${paths[0]} has changed`, drainMs: DEFAULT_GRACE_MS }),
+      failed: (error) => this.#log.trace(error),
+    });
+  }
+
+  get address(): string {
+    return this.#settings.address;
+  }
+
+  get workers(): readonly WorkerInfo[] {
+    return this.#current?.workers ?? [];
+  }
+
+  get exitCode(): number {
+    return EXIT_NORMAL;
+  }
+
+  get finished(): Promise<number> {
+    return this.#finished.promise;
+  }
+
+  async start(): Promise<void> {
+    this.#unsignal = onSignals({
+      stop: (signal) => this.#onStopSignal(signal),
+      restart: () => void this.#replace({ reason: "SIGHUP", drainMs: DEFAULT_GRACE_MS }),
+      rotate: () => {
+        wac.logger.rotate();
+        for (const engine of this.#engines) engine.rotate();
+      },
+    });
+    const engine = this.#spawn(false);
+    this.#current = engine;
+    await setProcessTitle("master");
+    try {
+      this.#onReady(engine, await engine.ready);
+    } catch (error) {
+      this.#unsignal();
+      throw error;
+    }
+  }
+
+  async shutdown(timeoutSeconds: number = DEFAULT_GRACE_SECONDS): Promise<void> {
+    await this.#stop(graceMs(timeoutSeconds));
+    this.#unsignal();
+  }
+
+  #spawn(reloaded: boolean): EngineHandle {
+    const { daemon } = this.#settings;
+    const engine = new EngineHandle({ port: this.port, reloaded, daemon }, this.#events);
+    this.#engines.add(engine);
+    return engine;
+  }
+
+  #events: EngineEvents = {
+    changed: (engine) => {
+      if (engine === this.#current) this.#tell();
+    },
+    hung: (engine, seconds) => {
+      this.#log.log(`engine process ${engine.pid} has not responded for ${seconds} s`, "error");
+    },
+    replace: (engine, reason, drainMs = DEFAULT_GRACE_MS) => {
+      if (engine === this.#current) void this.#replace({ reason, drainMs }, true);
+    },
+    ended: (engine, reason, asked) => {
+      this.#engines.delete(engine);
+      const served = engine.servedMs;
+      // A first start that fails is for `start`, a replacement that fails for `#replace`.
+      if (engine !== this.#current || asked || this.#stopping || served === 0) return;
+      const restart = engine.exitCode === EXIT_RESTART;
+      this.#respawn(
+        restart ? "asked to be started again" : `ended: ${reason}`,
+        this.#backoff.next(served),
+        engine.pid,
+      );
+    },
+  };
+
+  /** Starts an engine where none is left, again and again until one serves. */
+  #respawn(what: string, waitMs: number, pid: number): void {
+    const when = waitMs === 0 ? "at once" : `in ${waitMs / 1000} s`;
+    this.#log.log(`engine process ${pid} ${what}; another one starts ${when}`, "error");
+    this.#current = undefined;
+    this.#wait = setTimeout(async () => {
+      const engine = this.#spawn(false);
+      this.#current = engine;
+      try {
+        this.#onReady(engine, await engine.ready);
+      } catch (error) {
+        if (this.#stopping) return;
+        const { text, stack } = (error as StartError).failure;
+        if (stack !== "") this.#log.log(stack, "expt");
+        this.#respawn(`did not start: ${text}`, this.#backoff.next(0), engine.pid);
+      }
+    }, waitMs);
+  }
+
+  /** Puts a new engine in the place of the running one, which goes on until the new one serves. */
+  #replace(replacement: Replacement, unasked = false): Promise<void> {
+    if (this.#stopping) return Promise.resolve();
+    if (this.#replacing !== undefined) {
+      // Whatever it was that made it necessary, the last word counts: files may have changed again.
+      // An engine that is being replaced already need not ask for it.
+      if (!unasked) this.#next = replacement;
+      return this.#replacing;
+    }
+    this.#replacing = (async () => {
+      for (let job: Replacement | undefined = replacement; job && !this.#stopping;) {
+        this.#next = undefined;
+        await this.#replaceOnce(job, unasked);
+        job = this.#next;
+      }
+    })().finally(() => this.#replacing = undefined);
+    return this.#replacing;
+  }
+
+  async #replaceOnce({ reason, drainMs }: Replacement, unasked: boolean): Promise<void> {
+    const old = this.#current;
+    // Without a running engine there is one on its way already, and it will be a fresh one.
+    if (old === undefined || !old.serving) return;
+    this.#log.log(`engine process ${old.pid} is replaced: ${reason}`, unasked ? "error" : "info");
+    if (unasked) await this.#pause(this.#backoff.next(old.servedMs));
+    else await old.beforeReload(BEFORE_RELOAD_MS);
+    if (this.#stopping || old !== this.#current) return;
+    const engine = this.#spawn(!unasked);
+    try {
+      const ready = await engine.ready;
+      if (this.#stopping) return;
+      this.#current = engine;
+      this.#onReady(engine, ready);
+      // Not waited for: the next replacement may start while this one drains.
+      void old.stop(drainMs);
+    } catch (error) {
+      if (this.#stopping) return;
+      const { text, stack } = (error as StartError).failure;
+      this.#log.log(
+        `engine process ${old.pid} stays, its successor did not start: ${text}`,
+        "error",
+      );
+      if (stack !== "") this.#log.log(stack, "expt");
+    }
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#wait = setTimeout(resolve, ms));
+  }
+
+  #onReady(engine: EngineHandle, ready: EngineReady): void {
+    if (isDevel()) {
+      this.#watch.watch(ready.watched).catch((error) => this.#log.trace(error));
+    }
+    this.#log.log(
+      `serving on ${ready.address} port ${ready.port}, ` +
+        `${ready.workers.length} worker(s) in engine process ${engine.pid}`,
+    );
+    this.#tell();
+  }
+
+  #tell(): void {
+    const engine = this.#current;
+    if (engine === undefined) return;
+    this.#hooks.changed?.({
+      enginePid: engine.pid,
+      address: this.address,
+      port: this.port,
+      workers: engine.workers,
+    });
+  }
+
+  #onStopSignal(signal: Deno.Signal): void {
+    if (this.#stopping !== undefined) {
+      for (const engine of this.#engines) engine.kill();
+      this.#hooks.stopped?.();
+      Deno.exit(exitCodeOf(signal));
+    }
+    this.#log.log(`${signal}: stopping`);
+    void this.#stop(DEFAULT_GRACE_MS).finally(() => {
+      this.#hooks.stopped?.();
+      setTimeout(() => Deno.exit(EXIT_NORMAL), 0);
+    });
+  }
+
+  #stop(grace: number): Promise<void> {
+    return this.#stopping ??= (async () => {
+      clearTimeout(this.#wait);
+      this.#watch.stop();
+      await Promise.all([...this.#engines].map((engine) => engine.stop(grace)));
+      this.#finished.resolve(EXIT_NORMAL);
+    })();
+  }
+}
