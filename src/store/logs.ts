@@ -1,18 +1,265 @@
 /**
- * Logs on the console and in files.
+ * The logs of a worker: `server`, `app`, `request` and those an app makes, on the console, in files,
+ * or both.
  *
  * @module
  */
 
-import { asError } from "../core/errors.ts";
-import type { Log, Logger } from "../core/log.ts";
+import { join } from "node:path";
+import { tracebackOf } from "../core/error_page.ts";
+import type { Log, LogCycle, Logger } from "../core/log.ts";
+import { formatLogEntry } from "../wire/log_line.ts";
+import { ensureLogDirectory, LogFile } from "./log_files.ts";
+import {
+  cyclesOf,
+  LogRotationClock,
+  recordCycle,
+  rotateFiles,
+  STANDARD_CYCLES,
+} from "./log_rotation.ts";
+import type { LineSink } from "./logs_batch.ts";
+import { ConsoleWriter } from "./logs_console.ts";
 
-/** A logger whose logs all go to the console. */
+export type { LineSink } from "./logs_batch.ts";
+
+/** Options of {@link createLogger}. */
+export interface LoggerOptions {
+  /** Directory for `<name>.log` files; created when missing. Default: no files, the console only. */
+  readonly directory?: string;
+  /** Write to standard output too. Always on without a directory, since logs must go somewhere. */
+  readonly console: boolean;
+  /**
+   * This logger owns the rotation: files that are due are rotated when it starts and at midnight. One
+   * logger of a directory should: the supervisor's, or that of the single process. Default false.
+   */
+  readonly owner?: boolean;
+  /** Old files to keep of each log. Default 30. */
+  readonly keep?: number;
+}
+
+/** A logger with what its worker needs to run it. */
+export interface LoggerHandle extends Logger, Disposable {
+  /** The log of that name as a sink for lines that have a format of their own. @throws {TypeError} when there is none. */
+  lines(name: string): LineSink;
+  /** Opens all files again, after somebody renamed them. Writers notice by themselves within a second. */
+  reopen(): void;
+  /** Writes what is waiting. */
+  flush(): void;
+  /** Writes what is waiting and closes the files. Lines that come later are still written, one by one. */
+  close(): void;
+}
+
+/** Types whose entries are written at once, since the next thing may be the end. */
+const URGENT: ReadonlySet<string> = new Set(["error", "fatal", "expt"]);
+
+/** Names that are safe in paths, and that cannot be mistaken for an old file of another log. */
+const LOG_NAME = /^(?!.*-\d{8}(?:-|$))[A-Za-z0-9][\w.-]{0,63}$/;
+
+/** Several workers pass on the request to rotate; the first of them does it. */
+const ROTATED_BY_OTHERS_MS = 10_000;
+
+/**
+ * Default directory of the log files of a service: `/var/log/skitai/<name>`, below `%ProgramData%` on
+ * Windows. Colons, blanks and slashes in the name become `-`.
+ */
+export function defaultLogDirectory(serviceName: string): string {
+  const base = Deno.build.os === "windows"
+    ? join(Deno.env.get("ProgramData") ?? "C:\\ProgramData", "skitai", "log")
+    : "/var/log/skitai";
+  return join(base, serviceName.replaceAll(/[:\s/\\]/g, "-"));
+}
+
+/**
+ * Makes the logs of a worker. Files are opened for appending, so any number of workers and processes may
+ * log to one directory.
+ *
+ * @throws {ConfigError} naming the directory or file that cannot be written.
+ */
+export function createLogger(options: LoggerOptions): LoggerHandle {
+  return new WorkerLogger(options);
+}
+
+class WorkerLogger implements LoggerHandle {
+  #directory: string | undefined;
+  #owner: boolean;
+  #keep: number | undefined;
+  #console: ConsoleWriter | undefined;
+  #logs = new Map<string, WorkerLog>();
+  #clock: LogRotationClock | undefined;
+  #flush = () => this.flush();
+
+  constructor({ directory, console, owner = false, keep }: LoggerOptions) {
+    this.#directory = directory;
+    this.#owner = owner;
+    this.#keep = keep;
+    if (console || directory === undefined) this.#console = new ConsoleWriter();
+    if (directory !== undefined) ensureLogDirectory(directory);
+    try {
+      for (const name of Object.keys(STANDARD_CYCLES)) this.#logs.set(name, this.#open(name));
+      if (directory !== undefined && owner) this.#startClock(directory);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    for (const event of LAST_EVENTS) addEventListener(event, this.#flush);
+  }
+
+  get(name: string): Log {
+    return this.#find(name);
+  }
+
+  lines(name: string): LineSink {
+    return this.#find(name);
+  }
+
+  makeLogger(name: string, cycle: LogCycle = "daily"): Log {
+    if (!LOG_NAME.test(name)) {
+      throw new TypeError(
+        `Cannot make log ${
+          JSON.stringify(name)
+        }: expected up to 64 letters, digits or any of _ . - ` +
+          "that do not look like the date of an old file",
+      );
+    }
+    if (this.#logs.has(name)) {
+      throw new TypeError(`Cannot make log ${JSON.stringify(name)}: there is one of that name`);
+    }
+    if (cycle !== "daily" && cycle !== "weekly" && cycle !== "monthly") {
+      throw new TypeError(
+        `Cannot rotate log ${JSON.stringify(name)} ${JSON.stringify(cycle)}: ` +
+          "expected daily, weekly or monthly",
+      );
+    }
+    const log = this.#open(name);
+    this.#logs.set(name, log);
+    if (this.#directory !== undefined) recordCycle(this.#directory, name, cycle);
+    return log;
+  }
+
+  rotate(): void {
+    if (this.#directory === undefined) return;
+    this.flush();
+    // The owner may be a process without apps: it rotates what others have made, too.
+    const names = Object.keys(cyclesOf(this.#directory));
+    this.#rotate(this.#directory, names, this.#owner ? 0 : ROTATED_BY_OTHERS_MS);
+    this.reopen();
+  }
+
+  reopen(): void {
+    for (const log of this.#logs.values()) log.file?.reopen();
+  }
+
+  flush(): void {
+    for (const log of this.#logs.values()) log.file?.flush();
+    this.#console?.flush();
+  }
+
+  close(): void {
+    for (const event of LAST_EVENTS) removeEventListener(event, this.#flush);
+    this.#clock?.stop();
+    for (const log of this.#logs.values()) log.file?.close();
+    this.#console?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #find(name: string): WorkerLog {
+    const log = this.#logs.get(name);
+    if (log === undefined) {
+      const known = [...this.#logs.keys()].join(", ");
+      throw new TypeError(`There is no log ${JSON.stringify(name)}; known are ${known}`);
+    }
+    return log;
+  }
+
+  #open(name: string): WorkerLog {
+    const file = this.#directory === undefined
+      ? undefined
+      : new LogFile(join(this.#directory, `${name}.log`));
+    return new WorkerLog(file, this.#console);
+  }
+
+  #startClock(directory: string): void {
+    this.#clock = new LogRotationClock({
+      directory,
+      onDue: (names) => {
+        this.flush();
+        this.#rotate(directory, names, 0);
+        this.reopen();
+      },
+    });
+    this.#clock.start();
+  }
+
+  #rotate(directory: string, names: string[], unlessWithinMs: number): void {
+    try {
+      rotateFiles(directory, names, new Date(), { keep: this.#keep, unlessWithinMs });
+    } catch (error) {
+      // The logs go on in the files they have; whoever reads them must learn why these grow.
+      this.get("server").trace(error);
+    }
+  }
+}
+
+/** What a process or worker may still run before it ends without closing its logs. */
+const LAST_EVENTS = ["unload", "error", "unhandledrejection"] as const;
+
+class WorkerLog implements Log, LineSink {
+  readonly file: LogFile | undefined;
+  #console: ConsoleWriter | undefined;
+
+  constructor(file: LogFile | undefined, console: ConsoleWriter | undefined) {
+    this.file = file;
+    this.#console = console;
+  }
+
+  log(text: string, type = "info", id = ""): void {
+    const line = formatLogEntry({ time: Date.now(), type, id, text: String(text) });
+    this.#console?.writeEntry(line, type);
+    if (this.file === undefined) return;
+    this.file.write(line);
+    if (URGENT.has(type)) this.file.flush();
+  }
+
+  trace(error: unknown, id = ""): void {
+    this.log(traceText(error), "expt", id);
+  }
+
+  write(line: string): void {
+    this.file?.write(line);
+    this.#console?.write(line);
+  }
+}
+
+/** Stack of an error with those of its causes, and of the errors an `AggregateError` gathers. */
+function traceText(error: unknown): string {
+  const inner = error instanceof AggregateError ? error.errors : [];
+  return [error, ...inner].map(tracebackOf).join("\nTogether with: ");
+}
+
+/** A logger whose logs all go to the console, without files, batches or timers. */
 export function consoleLogger(): Logger {
   const log: Log = {
-    // deno-lint-ignore no-console -- the console is where these lines belong
-    log: (text, type = "info", id = "") => console.log(`[${type}${id ? `:${id}` : ""}] ${text}`),
-    trace: (error, id) => log.log(asError(error).stack ?? String(error), "expt", id),
+    log: (text, type = "info", id = "") =>
+      // deno-lint-ignore no-console -- the console is where these lines belong
+      console.log(formatLogEntry({ time: Date.now(), type, id, text: String(text) })),
+    trace: (error, id) => log.log(traceText(error), "expt", id),
   };
-  return { get: () => log, makeLogger: () => log, rotate: () => {} };
+  const names = new Set(Object.keys(STANDARD_CYCLES));
+  return {
+    get(name) {
+      if (!names.has(name)) throw new TypeError(`There is no log ${JSON.stringify(name)}`);
+      return log;
+    },
+    makeLogger(name) {
+      if (names.has(name)) {
+        throw new TypeError(`Cannot make log ${JSON.stringify(name)}: there is one of that name`);
+      }
+      names.add(name);
+      return log;
+    },
+    rotate: () => {},
+  };
 }
