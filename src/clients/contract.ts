@@ -21,10 +21,14 @@ export interface Outcome {
   readonly reason: string;
   /** Response headers; empty for databases. */
   readonly headers: Headers;
+  /** Header names in lower case and values in turn, as sent, where the client knows them. */
+  readonly rawHeaders?: readonly string[];
   /** Raw body, already content-decoded; `null` when nothing arrived. */
   readonly content: Uint8Array | null;
   /** Decoded data where the client decodes it itself (databases, RPC); absent: decode `content` by its type. */
   readonly data?: unknown;
+  /** The body, still arriving, where the caller asked for a stream; `content` is `null` then. */
+  readonly body?: ReadableStream<Uint8Array>;
   /** Why it failed; set whenever `status` is not 3. */
   readonly error?: Error;
   /** Member that answered or failed. */

@@ -6,7 +6,8 @@
 
 import type { Logger } from "../core/log.ts";
 import { consoleLogger } from "../store/logs.ts";
-import { Was } from "./was.ts";
+import { BackendClients } from "./backend_clients.ts";
+import { atilaOnly, Was } from "./was.ts";
 
 /** Facts and shared objects of the worker. */
 export class Wac {
@@ -22,6 +23,8 @@ export class Wac {
   workerId = "W0";
   /** The virtual host being mounted; set only while `beforeMount` hooks run. */
   handler: unknown = undefined;
+  /** Backend clients of this worker: counts, sweeping, closing. */
+  readonly backends: BackendClients = new BackendClients();
 
   /**
    * Makes `was[name]` give the object, in every app of this worker.
@@ -29,7 +32,7 @@ export class Wac {
    * @throws {TypeError} when the name is taken, by another object or by a member of `was`.
    */
   register(name: string, object: unknown): void {
-    if (name in Was.prototype) {
+    if (name === "" || name === "ctx" || name in Was.prototype || atilaOnly(name)) {
       throw new TypeError(`Cannot register ${JSON.stringify(name)}: was.${name} exists already`);
     }
     Object.defineProperty(Was.prototype, name, { configurable: true, get: () => object });

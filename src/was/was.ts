@@ -5,15 +5,31 @@
  */
 
 import { currentContext, type RequestContext } from "../core/context.ts";
+import { nextChildIds, transactionText } from "../core/transaction.ts";
+import type { HttpClient } from "../clients/http/client.ts";
+import { type Alias, aliases, type AliasRegistry, findAlias } from "./aliases.ts";
+import { backendKeepAlive } from "./backend_clients.ts";
+import type { UploadData } from "./encode_data.ts";
+import {
+  type Requester,
+  type RequestKind,
+  type RequestMethod,
+  requestMethod,
+} from "./http_requests.ts";
 import { wac } from "./wac.ts";
+
+const JSON_TYPES: readonly [string, string] = ["application/json", "application/json"];
+const NO_HEADERS: readonly string[] = [];
 
 /**
  * What a handler asks backends, logs and shared state through. One is made per request, on first use;
  * Atila extends it with the request, the response, templates and so on.
  */
-export class Was {
+export class Was implements Requester {
   /** Context of the request; `undefined` in life-cycle hooks, where no request runs. */
   readonly ctx: RequestContext | undefined;
+
+  #methods: Partial<Record<RequestKind, RequestMethod>> | undefined;
 
   /** Binds the object to a request, or to none. */
   constructor(ctx?: RequestContext) {
@@ -27,7 +43,84 @@ export class Was {
 
   /** `gtxnid/ltxnid` of the request, as it stands in all logs; `""` outside requests. */
   txnid(): string {
-    return this.ctx ? `${this.ctx.gtxnid}/${this.ctx.ltxnid}` : "";
+    return this.ctx ? transactionText(this.ctx) : "";
+  }
+
+  /** Starts a GET request; data becomes the query. */
+  get get(): RequestMethod {
+    return this.#method("GET");
+  }
+
+  /** Starts a HEAD request; data becomes the query. */
+  get head(): RequestMethod {
+    return this.#method("HEAD");
+  }
+
+  /** Starts an OPTIONS request; data becomes the query. */
+  get options(): RequestMethod {
+    return this.#method("OPTIONS");
+  }
+
+  /** Starts a DELETE request; data becomes the query. */
+  get delete(): RequestMethod {
+    return this.#method("DELETE");
+  }
+
+  /** Starts a POST request; data is encoded by its content type, JSON by default. */
+  get post(): RequestMethod {
+    return this.#method("POST");
+  }
+
+  /** Starts a PUT request; data is encoded by its content type, JSON by default. */
+  get put(): RequestMethod {
+    return this.#method("PUT");
+  }
+
+  /** Starts a PATCH request; data is encoded by its content type, JSON by default. */
+  get patch(): RequestMethod {
+    return this.#method("PATCH");
+  }
+
+  /** Posts a multipart form: text, bytes, `Blob`, `File` and open files. Never cached. */
+  get upload(): RequestMethod<UploadData> {
+    return this.#method("UPLOAD") as RequestMethod<UploadData>;
+  }
+
+  /** Content type sent and type accepted unless a request says otherwise: JSON both. */
+  get requestTypes(): readonly [requestType: string, acceptType: string] {
+    return this.defaultRequestType ?? JSON_TYPES;
+  }
+
+  /** Finds an alias, of the app before those of the service. @throws {TypeError} when there is none. */
+  findAlias(name: string): Alias {
+    return findAlias(name, this.appAliases, aliases);
+  }
+
+  /** Transaction headers of the next backend call; none outside requests. */
+  transactionHeaders(): readonly string[] {
+    const { ctx } = this;
+    if (ctx === undefined || ctx.gtxnid === "") return NO_HEADERS;
+    return Object.entries(nextChildIds(ctx)).flat();
+  }
+
+  /** The HTTP client of the worker, loaded on first use. */
+  httpClient(): HttpClient | Promise<HttpClient> {
+    return wac.backends.get("http", loadHttpClient);
+  }
+
+  /** Request and accept type of the app, if it sets them. */
+  protected get defaultRequestType(): readonly [string, string] | undefined {
+    return undefined;
+  }
+
+  /** Aliases of the app, if it has its own. */
+  protected get appAliases(): AliasRegistry | undefined {
+    return undefined;
+  }
+
+  #method(kind: RequestKind): RequestMethod {
+    const methods = this.#methods ??= {};
+    return methods[kind] ??= requestMethod(this, kind);
   }
 
   /** Writes to a log, with the transaction id. */
@@ -41,6 +134,53 @@ export class Was {
   }
 }
 
+async function loadHttpClient(): Promise<HttpClient> {
+  const { HttpClient } = await import("../clients/http/client.ts");
+  return new HttpClient({ keepAliveSeconds: backendKeepAlive });
+}
+
+const ATILA_MEMBERS: ReadonlySet<string> = new Set([
+  "request",
+  "response",
+  "app",
+  "apps",
+  "subapp",
+  "g",
+  "env",
+  "session",
+  "mbox",
+  "cookie",
+  "render",
+  "renderEi",
+  "redirect",
+  "ab",
+  "partial",
+  "basepath",
+  "emit",
+  "emitAfter",
+  "csrf",
+  "csrfToken",
+  "csrfTokenInput",
+  "csrfVerify",
+  "mktoken",
+  "detoken",
+  "rmtoken",
+  "mkjwt",
+  "dejwt",
+  "futures",
+  "promise",
+  "websocket",
+  "fstream",
+  "jstream",
+  "xstream",
+  "gstream",
+]);
+
+/** True for members that only requests to Atila apps have; their names cannot be registered. */
+export function atilaOnly(name: string): boolean {
+  return ATILA_MEMBERS.has(name);
+}
+
 /** The class used for requests of foreign apps; see `setWasClass`. */
 let wasClass: typeof Was = Was;
 
@@ -52,6 +192,14 @@ export function setWasClass(cls: typeof Was): void {
     );
   }
   wasClass = cls;
+  detached = undefined;
+}
+
+let detached: Was | undefined;
+
+/** The service object for code outside requests, of the class in use. */
+export function detachedWas(): Was {
+  return detached ??= new wasClass();
 }
 
 /** The service object of a context, made on first use. */

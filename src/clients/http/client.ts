@@ -1,0 +1,272 @@
+/**
+ * The HTTP client of a worker.
+ *
+ * A request that is not idempotent reaches a backend at most once: it is sent again only when the
+ * system took not one byte of it, or when the backend itself asked for it by a redirect or a
+ * challenge. No layer below repeats anything.
+ *
+ * @module
+ */
+
+import { asError, BackendTimeoutError } from "../../core/errors.ts";
+import { dial } from "../../net/connect.ts";
+import { Http1Connection } from "../../net/http1_connection.ts";
+import { Pool } from "../../net/pool.ts";
+import { parseTarget, type Target } from "../../net/target.ts";
+import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
+import { Authenticator } from "./auth.ts";
+import { decodeContent } from "./decode.ts";
+import { failed, finished, type HttpOutcome } from "./outcome.ts";
+import { redirected } from "./redirect.ts";
+import { framed, type HttpRequest, isIdempotent, isReplayable, serializeHead } from "./request.ts";
+
+/** Options of an {@link HttpClient}. */
+export interface HttpClientOptions {
+  /** Seconds after which an idle connection is not reused; asked each time. Default 1200. */
+  readonly keepAliveSeconds?: () => number;
+  /** Most connections to one peer. Default 256. */
+  readonly maxConnections?: number;
+  /** Largest response header in bytes. Default 64 KiB. */
+  readonly maxHeaderBytes?: number;
+}
+
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_REDIRECTS = 5;
+/** Without credentials, with those remembered, with those for a new nonce. */
+const MAX_ATTEMPTS = 3;
+const EMPTY = new Uint8Array(0);
+/** A pool nobody used for that long is forgotten. */
+const FORGET_MS = 20 * 60 * 1000;
+
+/** Sends HTTP/1.1 requests over pooled connections. */
+export class HttpClient implements Client {
+  readonly #options: HttpClientOptions;
+  readonly #keepAliveSeconds: () => number;
+  readonly #pools = new Map<string, Pool<Http1Connection>>();
+  readonly #authenticator = new Authenticator();
+  #closed = false;
+
+  /** Makes a client without connections. */
+  constructor(options: HttpClientOptions = {}) {
+    this.#options = options;
+    this.#keepAliveSeconds = options.keepAliveSeconds ?? (() => 1200);
+  }
+
+  /** Prepares a request; nothing happens before the returned function is called. */
+  request(request: HttpRequest): Send {
+    return (signal) => this.send(request, signal);
+  }
+
+  /** Sends a request. Never rejects. */
+  async send(first: HttpRequest, signal: AbortSignal): Promise<Outcome> {
+    let request = first;
+    const history: Outcome[] = [];
+    const maxRedirects = request.maxRedirects ?? MAX_REDIRECTS;
+    for (;;) {
+      let outcome: HttpOutcome;
+      let target: Target;
+      try {
+        target = parseTarget(request.url);
+      } catch (error) {
+        return failed(error, -1, request.url, request.node ?? "");
+      }
+      try {
+        outcome = request.auth === undefined && target.user === undefined
+          ? await this.#exchange(request, target, undefined, signal)
+          : await this.#authorized(withUserOf(request, target), target, signal);
+      } catch (error) {
+        outcome = failure(error, request, signal);
+      }
+      if (outcome.status === 3 && outcome.statusCode >= 300 && outcome.statusCode < 400) {
+        const next = history.length < maxRedirects
+          ? redirected(request, outcome.statusCode, outcome.header("location") ?? null)
+          : undefined;
+        if (next !== undefined) {
+          await outcome.body?.cancel();
+          history.push(outcome);
+          request = next;
+          continue;
+        }
+      }
+      if (history.length > 0) outcome.history = history;
+      return outcome;
+    }
+  }
+
+  /** Connections leased, being opened and waited for under a pool key; for choosing among members. */
+  load(poolKey: string): number {
+    return this.#pools.get(poolKey)?.load ?? 0;
+  }
+
+  /** Current counts. */
+  stats(): ClientStats {
+    let open = 0;
+    let busy = 0;
+    for (const pool of this.#pools.values()) {
+      open += pool.open;
+      busy += pool.busy;
+    }
+    return { open, busy };
+  }
+
+  /** Closes connections that have been idle for too long, and forgets pools nobody uses. */
+  maintain(): void {
+    const oldest = performance.now() - FORGET_MS;
+    for (const [key, pool] of this.#pools) {
+      pool.maintain();
+      if (pool.open === 0 && pool.load === 0 && pool.usedAt < oldest) this.#pools.delete(key);
+    }
+  }
+
+  /** Closes all connections; requests under way fail. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool[Symbol.asyncDispose]()));
+  }
+
+  /** Sends a request with credentials, again after a challenge. */
+  async #authorized(
+    request: HttpRequest,
+    target: Target,
+    signal: AbortSignal,
+  ): Promise<HttpOutcome> {
+    const origin = `${target.scheme}://${target.authority}`;
+    let authorization = await this.#authenticator.first(request, origin, target.path);
+    for (let attempt = 1;; attempt++) {
+      const outcome = await this.#exchange(request, target, authorization, signal);
+      const refused = outcome.statusCode === 401 && isReplayable(request.body);
+      if (!refused || attempt === MAX_ATTEMPTS) return outcome;
+      const next = await this.#authenticator.next(
+        request,
+        origin,
+        target.path,
+        outcome.headers.get("www-authenticate") ?? "",
+        authorization,
+      );
+      if (next === undefined) return outcome;
+      await outcome.body?.cancel();
+      authorization = next;
+    }
+  }
+
+  /** Sends a request over one connection, over a second one where that cannot deliver it twice. */
+  async #exchange(
+    request: HttpRequest,
+    target: Target,
+    authorization: string | undefined,
+    signal: AbortSignal,
+  ): Promise<HttpOutcome> {
+    signal.throwIfAborted();
+    const pool = this.#poolOf(request, target);
+    const idle = pool.take();
+    if (idle !== undefined) {
+      try {
+        return await this.#over(idle, pool, request, target, authorization, signal);
+      } catch (error) {
+        if (signal.aborted || idle.answered || !mayRepeat(request, idle)) throw error;
+      }
+    }
+    const { connection, reused } = await pool.lease(signal, idle !== undefined);
+    try {
+      return await this.#over(connection, pool, request, target, authorization, signal);
+    } catch (error) {
+      const again = reused && !signal.aborted && !connection.answered &&
+        mayRepeat(request, connection);
+      if (!again) throw error;
+    }
+    const last = await pool.lease(signal, true);
+    return await this.#over(last.connection, pool, request, target, authorization, signal);
+  }
+
+  async #over(
+    connection: Http1Connection,
+    pool: Pool<Http1Connection>,
+    request: HttpRequest,
+    target: Target,
+    authorization: string | undefined,
+    signal: AbortSignal,
+  ): Promise<HttpOutcome> {
+    const abort = () => connection.close();
+    signal.addEventListener("abort", abort);
+    let streaming = false;
+    const release = () => {
+      signal.removeEventListener("abort", abort);
+      pool.release(connection);
+    };
+    try {
+      const { body, method, url } = request;
+      connection.send(
+        method,
+        serializeHead(request, target, authorization),
+        body === null ? EMPTY : body instanceof Uint8Array ? body : framed(body),
+      );
+      const head = await connection.readHead();
+      const node = request.node ?? target.authority;
+      const maxBytes = request.maxBytes ?? MAX_BYTES;
+      if (request.stream && head.contentLength !== 0) {
+        streaming = true;
+        return finished(head, url, node, null, connection.bodyStream(release));
+      }
+      const content = await connection.readBody(maxBytes);
+      const outcome = finished(head, url, node, content);
+      const encoding = content.length === 0 ? undefined : outcome.header("content-encoding");
+      if (encoding === undefined) return outcome;
+      return finished(head, url, node, await decodeContent(content, encoding, maxBytes));
+    } finally {
+      if (!streaming) release();
+    }
+  }
+
+  #poolOf(request: HttpRequest, target: Target): Pool<Http1Connection> {
+    const key = poolKeyOf(request, target);
+    const known = this.#pools.get(key);
+    if (known !== undefined) return known;
+    const { hostname, port, scheme } = target;
+    const { caCerts } = request;
+    const { maxConnections, maxHeaderBytes } = this.#options;
+    const pool = new Pool<Http1Connection>({
+      name: request.node ?? target.authority,
+      max: maxConnections,
+      idleSeconds: this.#keepAliveSeconds,
+      open: async (signal) => {
+        const tls = scheme === "https";
+        const { conn } = await dial({ hostname, port, tls, caCerts, signal });
+        return new Http1Connection(conn, maxHeaderBytes);
+      },
+    });
+    if (this.#closed) throw new Error("Cannot send a request: the client is closed");
+    this.#pools.set(key, pool);
+    return pool;
+  }
+}
+
+function poolKeyOf(request: HttpRequest, target: Target): string {
+  if (request.poolKey !== undefined) return request.poolKey;
+  const origin = `${target.scheme}://${target.authority}`;
+  return request.caCerts === undefined ? origin : `${origin}\n${request.caCerts.join("\n")}`;
+}
+
+/** User and password of the URL count as credentials, unless others were given. */
+function withUserOf(request: HttpRequest, target: Target): HttpRequest {
+  if (target.user === undefined || request.auth !== undefined) return request;
+  return { ...request, auth: [target.user, target.password] };
+}
+
+/** Whether a request that failed on this connection, unanswered, may be sent over another one. */
+function mayRepeat(request: HttpRequest, connection: Http1Connection): boolean {
+  if (!isReplayable(request.body)) return false;
+  return connection.sentBytes === 0 || isIdempotent(request.method);
+}
+
+function failure(error: unknown, request: HttpRequest, signal: AbortSignal): HttpOutcome {
+  const node = request.node ?? "";
+  if (signal.aborted) {
+    const late = new BackendTimeoutError("The request was given up", 730, {
+      cause: asError(error),
+    });
+    return failed(late, 1, request.url, node);
+  }
+  return failed(error, 2, request.url, node);
+}

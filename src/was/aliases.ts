@@ -1,0 +1,335 @@
+/**
+ * Aliases: names for groups of backend servers.
+ *
+ * @module
+ */
+
+/** Kind of backend behind an alias. */
+export type AliasType =
+  | "http"
+  | "https"
+  | "ws"
+  | "wss"
+  | "postgresql"
+  | "sqlite3"
+  | "redis"
+  | "mongodb";
+
+/** Web servers: pages, REST, RPC. */
+export const PROTO_HTTP: AliasType = "http";
+/** Web servers over TLS. */
+export const PROTO_HTTPS: AliasType = "https";
+/** WebSocket servers. */
+export const PROTO_WS: AliasType = "ws";
+/** WebSocket servers over TLS. */
+export const PROTO_WSS: AliasType = "wss";
+/** PostgreSQL. */
+export const DB_PGSQL: AliasType = "postgresql";
+/** PostgreSQL, by its longer name. */
+export const DB_POSTGRESQL: AliasType = "postgresql";
+/** SQLite files. */
+export const DB_SQLITE3: AliasType = "sqlite3";
+/** Redis. */
+export const DB_REDIS: AliasType = "redis";
+/** MongoDB. */
+export const DB_MONGODB: AliasType = "mongodb";
+
+const PORTS: Readonly<Record<AliasType, readonly [plain: number, tls: number]>> = {
+  http: [80, 443],
+  https: [443, 443],
+  ws: [80, 443],
+  wss: [443, 443],
+  postgresql: [5432, 5432],
+  sqlite3: [0, 0],
+  redis: [6379, 6379],
+  mongodb: [27017, 27017],
+};
+
+/** Options of `alias`. */
+export interface AliasOptions {
+  /** Roles that may use it through the gateway, separated by commas. Default `""`: anyone. */
+  readonly role?: string;
+  /** Networks that may use it through the gateway, separated by commas. Default `""`: any. */
+  readonly source?: string;
+  /** Speak TLS whatever the type. Default false; `https` and `wss` always do. */
+  readonly ssl?: boolean;
+  /** Certificates to trust besides the system's: PEM text, one or several. */
+  readonly ca?: string | readonly string[];
+}
+
+/** One server of an alias. */
+export interface AliasMember {
+  /** Host and port, or the file; how logs and results name it. Never holds credentials. */
+  readonly node: string;
+  /** Host name or address without brackets; `""` for files. */
+  readonly host: string;
+  /** Port; 0 for files. */
+  readonly port: number;
+  /** User, decoded; `undefined` without one. */
+  readonly user: string | undefined;
+  /** Password, decoded. */
+  readonly password: string;
+  /** Database name or file; for web servers the path all requests start with. */
+  readonly database: string;
+  /** Share of concurrent requests relative to the others. */
+  readonly weight: number;
+  /** Unique among all members of all aliases; connections are pooled by it. */
+  readonly key: string;
+}
+
+const KNOWN_OPTIONS = ["role", "source", "ssl", "ca"];
+const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
+
+/** Number of the next alias: those of two apps may have the same name. */
+let serial = 0;
+
+/** A named group of servers of one type. */
+export class Alias {
+  /** Name with its leading `@`. */
+  readonly name: string;
+  /** Type. */
+  readonly type: AliasType;
+  /** Whether connections use TLS. */
+  readonly tls: boolean;
+  /** Roles of the gateway. */
+  readonly role: string;
+  /** Networks of the gateway. */
+  readonly source: string;
+  /** Extra certificates, PEM. */
+  readonly caCerts: readonly string[] | undefined;
+  /** Servers, in the order given. */
+  readonly members: readonly AliasMember[];
+  #turn = 0;
+
+  /** Reads the members. @throws {TypeError} naming what cannot be used. */
+  constructor(
+    name: string,
+    type: AliasType,
+    members: string | readonly string[],
+    options: AliasOptions = {},
+  ) {
+    this.name = aliasName(name);
+    if (!Object.hasOwn(PORTS, type)) {
+      throw new TypeError(
+        `Cannot define ${this.name}: unknown type ${JSON.stringify(type)}; known are ${
+          Object.keys(PORTS).join(", ")
+        }`,
+      );
+    }
+    for (const key of Object.keys(options)) {
+      if (KNOWN_OPTIONS.includes(key)) continue;
+      throw new TypeError(
+        `Cannot define ${this.name}: unknown option "${key}"; known are ${
+          KNOWN_OPTIONS.join(", ")
+        }`,
+      );
+    }
+    this.type = type;
+    this.tls = options.ssl === true || type === "https" || type === "wss";
+    this.role = options.role ?? "";
+    this.source = options.source ?? "";
+    const { ca } = options;
+    this.caCerts = ca === undefined ? undefined : typeof ca === "string" ? [ca] : ca;
+    const list = typeof members === "string" ? [members] : members;
+    const scope = `${this.name}#${serial++}`;
+    const byNode = new Map<string, AliasMember>();
+    for (const text of list) {
+      const member = parseMember(text, type, this.tls, this.name, scope);
+      const key = `${member.user}\n${member.node}\n${member.database}`;
+      const before = byNode.get(key);
+      byNode.set(key, before === undefined ? member : { ...before, weight: member.weight });
+    }
+    this.members = [...byNode.values()];
+    if (this.members.length === 0) {
+      throw new TypeError(`Cannot define ${this.name}: it has no member`);
+    }
+  }
+
+  /**
+   * The member with the least load for its weight; those that are equal take turns.
+   *
+   * @param load Requests a member is busy with.
+   */
+  pick(load: (member: AliasMember) => number): AliasMember {
+    const { members } = this;
+    if (members.length === 1) return members[0]!;
+    const first = this.#turn++ % members.length;
+    let best = members[first]!;
+    let least = (load(best) + 1) / best.weight;
+    for (let i = 1; i < members.length; i++) {
+      const member = members[(first + i) % members.length]!;
+      const relative = (load(member) + 1) / member.weight;
+      if (relative < least) [best, least] = [member, relative];
+    }
+    return best;
+  }
+}
+
+/** The aliases of a service or of one app. */
+export class AliasRegistry {
+  readonly #aliases = new Map<string, Alias>();
+
+  /** Defines an alias. A name that is defined already keeps its first meaning, which is returned. */
+  define(
+    name: string,
+    type: AliasType,
+    members: string | readonly string[],
+    options?: AliasOptions,
+  ): Alias {
+    const made = new Alias(name, type, members, options);
+    const first = this.#aliases.get(made.name);
+    if (first !== undefined) return first;
+    this.#aliases.set(made.name, made);
+    return made;
+  }
+
+  /** The alias of that name, with or without its `@`. */
+  get(name: string): Alias | undefined {
+    return this.#aliases.get(name.startsWith("@") ? name : `@${name}`);
+  }
+
+  /** Names that are defined. */
+  names(): string[] {
+    return [...this.#aliases.keys()];
+  }
+
+  /** Takes a definition away; for tests and tools. */
+  delete(name: string): boolean {
+    return this.#aliases.delete(name.startsWith("@") ? name : `@${name}`);
+  }
+}
+
+/** The aliases every app of the service sees. */
+export const aliases: AliasRegistry = new AliasRegistry();
+
+/**
+ * Names a group of backend servers for all apps. First definition of a name wins.
+ *
+ * @example
+ * ```ts
+ * import { alias, PROTO_HTTP } from "./aliases.ts";
+ * const members = alias("@members", PROTO_HTTP, ["10.0.0.1:8080 2", "10.0.0.2:8080"]);
+ * console.assert(members.members[0]!.weight === 2);
+ * ```
+ *
+ * @throws {TypeError} for a bad name, type, member or option.
+ */
+export function alias(
+  name: string,
+  type: AliasType,
+  members: string | readonly string[],
+  options?: AliasOptions,
+): Alias {
+  return aliases.define(name, type, members, options);
+}
+
+/**
+ * Looks a name up in several registries, the first that has it.
+ *
+ * @throws {TypeError} when none has, naming those that are defined.
+ */
+export function findAlias(name: string, ...registries: (AliasRegistry | undefined)[]): Alias {
+  for (const registry of registries) {
+    const found = registry?.get(name);
+    if (found !== undefined) return found;
+  }
+  const known = registries.flatMap((registry) => registry?.names() ?? []).join(", ") || "none";
+  throw new TypeError(
+    `Cannot request ${JSON.stringify(name)}: no such alias; defined are ${known}`,
+  );
+}
+
+/** Cuts `@name/rest` into the alias name, with its `@`, and the rest, which may be empty. */
+export function splitAliasPath(uri: string): { readonly name: string; readonly rest: string } {
+  const end = uri.search(/[/?#]/);
+  return end === -1 ? { name: uri, rest: "" } : { name: uri.slice(0, end), rest: uri.slice(end) };
+}
+
+function aliasName(given: string): string {
+  const bare = typeof given === "string" && given.startsWith("@") ? given.slice(1) : given;
+  if (typeof bare !== "string" || !NAME.test(bare)) {
+    throw new TypeError(
+      `Cannot define an alias named ${JSON.stringify(given)}: use letters, digits, _ . and -`,
+    );
+  }
+  return `@${bare}`;
+}
+
+const MEMBER = /^(?:([^@/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:/@\s]+)(?::(\d{1,5}))?(\/[^\s]*)?$/;
+
+/** Reads `[user:password@]host[:port][/database] [weight]`, or for SQLite `file [weight]`. */
+function parseMember(
+  text: string,
+  type: AliasType,
+  tls: boolean,
+  alias: string,
+  scope: string,
+): AliasMember {
+  const bad = (why: string) =>
+    new TypeError(`Cannot use ${JSON.stringify(masked(text))} as a member of ${alias}: ${why}`);
+  if (typeof text !== "string" || text.trim() === "") throw bad("it is empty");
+  const weighted = /^(.*\S)\s+(\d+)$/.exec(text.trim());
+  const address = weighted?.[1] ?? text.trim();
+  const weight = weighted === null ? 1 : Number(weighted[2]);
+  if (weight < 1) throw bad("a weight is at least 1");
+  if (type === "sqlite3") {
+    return {
+      node: address,
+      host: "",
+      port: 0,
+      user: undefined,
+      password: "",
+      database: address,
+      weight,
+      key: `${scope} ${address}`,
+    };
+  }
+  const match = MEMBER.exec(address);
+  if (match === null) throw bad("expected [user:password@]host[:port][/database] [weight]");
+  const port = match[3] === undefined ? PORTS[type][tls ? 1 : 0] : Number(match[3]);
+  if (port < 1 || port > 65535) throw bad(`${port} is not a port`);
+  const host = match[2]!.toLowerCase();
+  let database = match[4] ?? "";
+  let user: string | undefined;
+  let password = "";
+  if (match[1] !== undefined) {
+    const colon = match[1].indexOf(":");
+    user = decoded(colon === -1 ? match[1] : match[1].slice(0, colon), bad);
+    password = colon === -1 ? "" : decoded(match[1].slice(colon + 1), bad);
+  }
+  if (type === "http" || type === "https" || type === "ws" || type === "wss") {
+    database = database.replace(/\/+$/, "");
+  } else {
+    // the older form is host:port/database/user/password
+    const [name = "", oldUser, ...oldPassword] = database.slice(1).split("/");
+    database = decoded(name, bad);
+    if (oldUser !== undefined && user === undefined) {
+      user = decoded(oldUser, bad);
+      password = decoded(oldPassword.join("/"), bad);
+    }
+  }
+  const bracketed = host.startsWith("[");
+  return {
+    node: `${host}:${port}`,
+    host: bracketed ? host.slice(1, -1) : host,
+    port,
+    user,
+    password,
+    database,
+    weight,
+    key: `${scope} ${user ?? ""}@${host}:${port}/${database}`,
+  };
+}
+
+function decoded(text: string, bad: (why: string) => TypeError): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw bad("its percent-encoding is broken");
+  }
+}
+
+/** An address without what follows the user, for messages. */
+function masked(text: unknown): unknown {
+  return typeof text === "string" ? text.replace(/^([^@/:]*):[^@/]*@/, "$1:***@") : text;
+}

@@ -1,0 +1,411 @@
+/**
+ * A request that is on its way.
+ *
+ * @module
+ */
+
+import {
+  asError,
+  BackendTimeoutError,
+  HttpError,
+  ProtocolError,
+  reasonOfAny,
+} from "../core/errors.ts";
+import type { Outcome, RequestStatus, Send } from "../clients/contract.ts";
+import { type RequestFacts, Result } from "./result.ts";
+import { Results } from "./results.ts";
+
+/** Where a future reports what nobody waits for. `Was` is one. */
+export interface FutureOwner {
+  /** Writes to a log. */
+  log(message: string, category?: string, at?: string): void;
+  /** Writes an error with its stack. */
+  traceback(error: unknown): void;
+}
+
+/** A function that is called with the result, alone or followed by further arguments for it. */
+export type ResultCallback<T = unknown> =
+  // deno-lint-ignore no-explicit-any -- the further arguments are the caller's own
+  | ((result: Result<T>, ...args: any[]) => unknown)
+  | readonly [
+    // deno-lint-ignore no-explicit-any -- see above
+    (result: Result<T>, ...args: any[]) => unknown,
+    ...unknown[],
+  ];
+
+/** What a future is made of. */
+export interface FutureInit<T = unknown> extends RequestFacts {
+  /** Logs failures and errors of callbacks. */
+  readonly owner: FutureOwner;
+  /** Seconds from now. Default 10. */
+  readonly timeout?: number;
+  /** Run on the result before anyone else gets it, unless the request failed. */
+  readonly filter?: (result: Result<T>) => unknown;
+  /** Called with the result when it is there. */
+  readonly callback?: ResultCallback<T>;
+}
+
+/** Options of the waiting forms. */
+export interface DispatchOptions {
+  /** Throw when the request failed or its code is 300 or above. Default false. */
+  readonly reraise?: boolean;
+}
+
+/** Seconds a request may take where nobody says otherwise. */
+export const DEFAULT_TIMEOUT_SECONDS = 10;
+
+const NO_HEADERS = new Headers();
+const FAILED = "502 Bad Gateway";
+
+/**
+ * A request that has been started, and the result it will have.
+ *
+ * It starts when it is made and its time counts from then. Awaiting it is the same as
+ * {@link dispatch}: it gives a result, also of a request that failed, and never throws. The forms
+ * that throw say so in their names. A future nobody waits for does no harm.
+ *
+ * At the deadline the connection is closed and the result has status 1; an answer after that is lost.
+ */
+export class Future<T = unknown> implements PromiseLike<Result<T>> {
+  readonly #init: FutureInit<T>;
+  readonly #startedAt = performance.now();
+  readonly #abort = new AbortController();
+  readonly #caller: { stack?: string };
+  readonly #arrival: Promise<Result<T>>;
+  #resolve!: (result: Result<T>) => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #over = false;
+  #settled: Result<T> | undefined;
+  #dispatched = false;
+
+  /**
+   * Starts the request.
+   *
+   * @throws {RangeError} when the timeout is not a positive number.
+   */
+  constructor(send: Send, init: FutureInit<T>) {
+    const seconds = checkedSeconds(init.timeout ?? DEFAULT_TIMEOUT_SECONDS);
+    this.#init = init;
+    this.#caller = {};
+    // the frames are kept in a raw form; making text of them is left to failures
+    Error.captureStackTrace(this.#caller, Future);
+    this.#arrival = new Promise((resolve) => this.#resolve = resolve);
+    this.#timer = setTimeout(() => this.#expire(), seconds * 1000);
+    this.#start(send);
+  }
+
+  /** True for futures, wherever their class came from. */
+  static isFuture(value: unknown): value is Future {
+    return value instanceof Future;
+  }
+
+  /** The result, if it is there already. */
+  get settled(): Result<T> | undefined {
+    return this.#settled;
+  }
+
+  /**
+   * Waits for the result. Calling it again gives the same one.
+   *
+   * @param timeout Seconds from the start of the request; replaces the deadline it was started with.
+   * @throws only with `reraise`.
+   */
+  dispatch(timeout?: number, options?: DispatchOptions): Promise<Result<T>> {
+    this.#prepare(timeout, options);
+    return options?.reraise === true
+      ? quiet(this.#arrival.then((result) => result.reraise()))
+      : this.#arrival;
+  }
+
+  /** Same as {@link dispatch}. @deprecated Use `dispatch`. */
+  getwait(timeout?: number, options?: DispatchOptions): Promise<Result<T>> {
+    return this.dispatch(timeout, options);
+  }
+
+  /** As {@link dispatch}, as a list. @deprecated Use `dispatch`. */
+  async getswait(timeout?: number, options?: DispatchOptions): Promise<Results<T>> {
+    return new Results([await this.dispatch(timeout, options)]);
+  }
+
+  /**
+   * Waits for completion only.
+   *
+   * @throws the error of the result when it failed, unless `reraise` is false.
+   */
+  wait(timeout?: number, reraise = true): Promise<void> {
+    this.#prepare(timeout);
+    return quiet(this.#arrival.then((result) => {
+      if (reraise) result.reraise();
+    }));
+  }
+
+  /**
+   * As {@link dispatch}, but ends the request that is being answered with an HTTP error when this one
+   * failed or its code is 300 or above.
+   *
+   * @param status Status for the client, such as `"404 Not Found"`; left out, 502. A number from 400
+   * to 599 is a status, any other a timeout.
+   * @throws {HttpError}
+   */
+  dispatchOrThrow(
+    status?: string | number,
+    timeout?: number,
+    options?: DispatchOptions,
+  ): Promise<Result<T>>;
+  dispatchOrThrow(timeout?: number, options?: DispatchOptions): Promise<Result<T>>;
+  dispatchOrThrow(...args: unknown[]): Promise<Result<T>> {
+    return this.#orThrow(args, (result) => result);
+  }
+
+  /** Same as {@link dispatchOrThrow}. @deprecated Use `dispatchOrThrow`. */
+  getwaitOrThrow(...args: OrThrowArguments): Promise<Result<T>> {
+    return this.#orThrow(args, (result) => result);
+  }
+
+  /** As {@link dispatchOrThrow}, as a list. @deprecated Use `dispatchOrThrow`. */
+  getswaitOrThrow(...args: OrThrowArguments): Promise<Results<T>> {
+    return this.#orThrow(args, (result) => new Results([result]));
+  }
+
+  /** As {@link dispatchOrThrow}, without a value. @throws {HttpError} */
+  waitOrThrow(...args: OrThrowArguments): Promise<void> {
+    return this.#orThrow(args, () => {});
+  }
+
+  /** As {@link dispatchOrThrow}, but gives the data. @throws {HttpError} also when it cannot be decoded. */
+  dataOrThrow(...args: OrThrowArguments): Promise<T> {
+    return this.#orThrow(args, (result, status) => dataOf(result, status));
+  }
+
+  /** Same as {@link dataOrThrow}. */
+  fetch(...args: OrThrowArguments): Promise<T> {
+    return this.dataOrThrow(...args);
+  }
+
+  /** As {@link dataOrThrow}, but gives the first row. @throws {HttpError} 404 when there is none. */
+  oneOrThrow(...args: OrThrowArguments): Promise<RowOf<T>> {
+    return this.#orThrow(args, (result, status) => {
+      const data: unknown = dataOf(result, status);
+      const row: unknown = Array.isArray(data) ? data[0] : data;
+      if (row === undefined || row === null || row === "") throw new HttpError(404);
+      return row as RowOf<T>;
+    });
+  }
+
+  /** Same as {@link oneOrThrow}. */
+  one(...args: OrThrowArguments): Promise<RowOf<T>> {
+    return this.oneOrThrow(...args);
+  }
+
+  /** Same as {@link dispatchOrThrow}, for templates. */
+  dispatch_or_throw(...args: OrThrowArguments): Promise<Result<T>> {
+    return this.getwaitOrThrow(...args);
+  }
+
+  /** Same as {@link waitOrThrow}, for templates. */
+  wait_or_throw(...args: OrThrowArguments): Promise<void> {
+    return this.waitOrThrow(...args);
+  }
+
+  /** Same as {@link dataOrThrow}, for templates. */
+  data_or_throw(...args: OrThrowArguments): Promise<T> {
+    return this.dataOrThrow(...args);
+  }
+
+  /** Same as {@link oneOrThrow}, for templates. */
+  one_or_throw(...args: OrThrowArguments): Promise<RowOf<T>> {
+    return this.oneOrThrow(...args);
+  }
+
+  /**
+   * Would keep the result for later requests.
+   *
+   * @throws {Error} always: before a dispatch because there is nothing to keep, after it because the
+   * result cache is not part of this release.
+   */
+  cache(_seconds?: number): never {
+    if (!this.#dispatched) throw new Error("Cannot cache a future: call dispatch first");
+    throw new Error("Cannot cache a result: the result cache is not part of this release");
+  }
+
+  /** Makes `await future` the same as `await future.dispatch()`. */
+  then<A = Result<T>, B = never>(
+    onResult?: ((result: Result<T>) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#dispatched = true;
+    return this.#arrival.then(onResult, onError);
+  }
+
+  #prepare(timeout: number | undefined, options?: DispatchOptions): void {
+    this.#dispatched = true;
+    if (options !== undefined) checkDispatchOptions(options);
+    if (timeout === undefined || timeout === null) return;
+    const ms = checkedSeconds(timeout) * 1000 - (performance.now() - this.#startedAt);
+    if (this.#over) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#expire(), Math.max(0, ms));
+  }
+
+  #orThrow<R>(
+    args: readonly unknown[],
+    value: (result: Result<T>, status: string | number) => R,
+  ): Promise<R> {
+    const first = args[0];
+    const leads = typeof first === "string" || args.length > 2 ||
+      (typeof first === "number" && Number.isInteger(first) && first >= 400 && first <= 599) ||
+      (first === undefined && typeof args[1] === "number");
+    const [timeout, options] = leads ? args.slice(1) : args;
+    const status = (leads ? first as string | number | undefined : undefined) ?? FAILED;
+    // a status that cannot be used is the caller's mistake, and must not wait for a failure to show
+    new HttpError(status);
+    this.#prepare(timeout as number | undefined, options as DispatchOptions | undefined);
+    return quiet(this.#arrival.then((result) => {
+      if (result.succeeded) return value(result, status);
+      throw new HttpError(status, "", { cause: errorOf(result) });
+    }));
+  }
+
+  async #start(send: Send): Promise<void> {
+    let outcome: Outcome;
+    try {
+      outcome = await send(this.#abort.signal);
+    } catch (thrown) {
+      // clients report failures as outcomes; one that throws has a defect worth its stack
+      this.#init.owner.traceback(thrown);
+      outcome = failedOutcome(asError(thrown), 2, 701);
+    }
+    if (this.#over) {
+      await outcome.body?.cancel();
+      return;
+    }
+    await this.#settle(outcome);
+  }
+
+  #expire(): void {
+    if (this.#over) return;
+    const ms = Math.round(performance.now() - this.#startedAt);
+    const { method, url } = this.#init;
+    const error = new BackendTimeoutError(`${method} ${url} was not answered within ${ms} ms`, 730);
+    this.#settle(failedOutcome(error, 1, 730));
+    this.#abort.abort(error);
+  }
+
+  async #settle(outcome: Outcome): Promise<void> {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    const { filter, callback, owner } = this.#init;
+    let result = new Result<T>(outcome, this.#init);
+    if (outcome.status !== 3) this.#note(result);
+    else if (filter !== undefined) {
+      try {
+        await filter(result);
+      } catch (thrown) {
+        owner.traceback(thrown);
+        result = new Result<T>(failedOutcome(asError(thrown), 2, 701), this.#init);
+      }
+    }
+    this.#settled = result;
+    this.#resolve(result);
+    if (callback === undefined) return;
+    try {
+      if (typeof callback === "function") await callback(result);
+      else await callback[0](result, ...callback.slice(1));
+    } catch (thrown) {
+      owner.traceback(thrown);
+    }
+  }
+
+  /** Tells the log who asked for what has failed. */
+  #note(result: Result<T>): void {
+    const { method, url } = this.#init;
+    this.#init.owner.log(
+      `backend request failed: ${method} ${url} status ${result.status}, ` +
+        `${result.statusCode} ${result.reason}: ${result.error?.message ?? "no reason given"}` +
+        ` (requested at ${callerIn(this.#caller.stack)})`,
+      "debug",
+    );
+  }
+}
+
+/** Arguments of the forms that throw: `(status, timeout, options)` or `(timeout, options)`. */
+export type OrThrowArguments =
+  | [status?: string | number, timeout?: number, options?: DispatchOptions]
+  | [timeout?: number, options?: DispatchOptions];
+
+/** First row of data that is a list, else the data itself. */
+export type RowOf<T> = T extends readonly (infer R)[] ? R : T;
+
+/** Outcome of a request that failed before or beside any client. */
+export function failedOutcome(
+  error: Error,
+  status: RequestStatus,
+  statusCode: number,
+): Outcome {
+  return {
+    status,
+    statusCode,
+    reason: reasonOfAny(statusCode),
+    headers: NO_HEADERS,
+    content: null,
+    error,
+  };
+}
+
+const DISPATCH_OPTIONS = ["reraise"];
+
+function checkDispatchOptions(options: DispatchOptions): void {
+  for (const name of Object.keys(options)) {
+    if (DISPATCH_OPTIONS.includes(name)) continue;
+    if (name === "cache" || name === "cacheIf") {
+      throw new TypeError(`Cannot use option "${name}": no result cache in this release`);
+    }
+    throw new TypeError(
+      `Cannot dispatch: unknown option "${name}"; known are ${DISPATCH_OPTIONS.join(", ")}`,
+    );
+  }
+}
+
+function checkedSeconds(seconds: number): number {
+  // beyond 2^31 ms a timer would fire at once
+  if (typeof seconds === "number" && seconds > 0 && seconds <= 2_000_000) return seconds;
+  throw new RangeError(`Cannot wait for ${seconds} seconds: expected a number above 0`);
+}
+
+function errorOf(result: Result): Error {
+  try {
+    result.reraise();
+  } catch (error) {
+    return asError(error);
+  }
+  return new Error("The request succeeded");
+}
+
+function dataOf<T>(result: Result<T>, status: string | number): T {
+  try {
+    return result.data;
+  } catch (cause) {
+    if (cause instanceof ProtocolError) throw new HttpError(status, "", { cause });
+    throw cause;
+  }
+}
+
+/**
+ * Keeps a rejection nobody waits for from ending the process: the failure is in the log already, and
+ * whoever does wait still gets it.
+ */
+function quiet<R>(promise: Promise<R>): Promise<R> {
+  promise.catch(() => {});
+  return promise;
+}
+
+const OWN_FOLDER = new URL(".", import.meta.url).href;
+
+/** Location of the first frame outside this folder. */
+function callerIn(stack: string | undefined): string {
+  for (const line of stack?.split("\n").slice(1) ?? []) {
+    const location = /\(?((?:file|https?|jsr|npm|node):[^\s()]+:\d+:\d+)\)?$/.exec(line)?.[1];
+    if (location !== undefined && !location.startsWith(OWN_FOLDER)) return location;
+  }
+  return "unknown";
+}

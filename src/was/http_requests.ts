@@ -1,0 +1,241 @@
+/**
+ * HTTP requests as handlers make them: address, data and options in, future out.
+ *
+ * @module
+ */
+
+import type { Send } from "../clients/contract.ts";
+import type { HttpClient } from "../clients/http/client.ts";
+import { flattenHeaders, type HttpRequest } from "../clients/http/request.ts";
+import { asError } from "../core/errors.ts";
+import { type Alias, splitAliasPath } from "./aliases.ts";
+import { encodeBody, encodeUpload, type RequestData, withQuery } from "./encode_data.ts";
+import { failedOutcome, Future, type FutureOwner, type ResultCallback } from "./future.ts";
+import { type Result, withoutUser } from "./result.ts";
+
+/** Options of a request. */
+export interface ReqOptions<T = unknown> {
+  /** `[user, password]` for basic and digest, used when the server asks; `[token]` for a bearer token. */
+  readonly auth?: readonly [string, string?];
+  /** Request headers; they replace the defaults of the same name. */
+  readonly headers?: HeadersInit | Readonly<Record<string, string>>;
+  /** False sends `Cache-Control: no-cache`. Default true. */
+  readonly useCache?: boolean | number;
+  /** Comes back as `result.meta`. The key `reqid` is reserved. */
+  readonly meta?: Readonly<Record<string, unknown>>;
+  /** Run on the result before it is handed over, unless the request failed. */
+  readonly filter?: (result: Result<T>) => unknown;
+  /** Called with the result when it arrives; as a list, with further arguments. */
+  readonly callback?: ResultCallback<T>;
+  /** Seconds from now until the request is given up. Default 10. */
+  readonly timeout?: number;
+  /** Hand the body over as a stream, in `result.raw`, as soon as the header is there. Default false. */
+  readonly stream?: boolean;
+  /** Largest response body in bytes, after decompression too. Default 64 MiB. */
+  readonly maxBytes?: number;
+  /** Most redirects to follow. Default 5. */
+  readonly maxRedirects?: number;
+  /** Certificates to trust besides the system's, PEM. Default: those of the alias. */
+  readonly ca?: string | readonly string[];
+}
+
+/** The options that do not depend on the type of the data. */
+type WireOptions = Omit<ReqOptions, "filter" | "callback">;
+
+/** A request method of `was`. */
+export interface RequestMethod<D = RequestData> {
+  /**
+   * Starts a request.
+   *
+   * @param uri Absolute URL, or `@alias/path`.
+   * @throws {TypeError} without an address, with an unknown alias, option or reserved key. Whatever
+   * else is wrong with a request gives a result with status -1.
+   */
+  <T = unknown>(uri: string, data?: D, options?: ReqOptions<T>): Future<T>;
+  /** As a plain call, but only to an alias: the member with the least load gets the request. */
+  lb<T = unknown>(uri: string, data?: D, options?: ReqOptions<T>): Future<T>;
+}
+
+/** What requests need of the object they are methods of. */
+export interface Requester extends FutureOwner {
+  /** Content type sent and type accepted unless a request says otherwise. */
+  readonly requestTypes: readonly [requestType: string, acceptType: string];
+  /** Finds an alias. @throws {TypeError} when there is none of that name. */
+  findAlias(name: string): Alias;
+  /** Transaction headers of the next call, names in lower case and values in turn. */
+  transactionHeaders(): readonly string[];
+  /** The HTTP client. */
+  httpClient(): HttpClient | Promise<HttpClient>;
+}
+
+/** Methods there are; `UPLOAD` is a POST of a multipart form. */
+export type RequestKind =
+  | "GET"
+  | "HEAD"
+  | "OPTIONS"
+  | "DELETE"
+  | "POST"
+  | "PUT"
+  | "PATCH"
+  | "UPLOAD";
+
+const KNOWN = new Set([
+  "auth",
+  "headers",
+  "useCache",
+  "meta",
+  "filter",
+  "callback",
+  "timeout",
+  "stream",
+  "maxBytes",
+  "maxRedirects",
+  "ca",
+]);
+
+/** Makes a method of a requester. */
+export function requestMethod<D = RequestData>(
+  requester: Requester,
+  kind: RequestKind,
+): RequestMethod<D> {
+  const method = <T>(uri: string, data?: D, options?: ReqOptions<T>) =>
+    startRequest<T>(requester, kind, uri, data as RequestData, options);
+  method.lb = <T>(uri: string, data?: D, options?: ReqOptions<T>) => {
+    if (typeof uri === "string" && !uri.startsWith("@")) {
+      throw new TypeError(`Cannot balance ${JSON.stringify(uri)}: expected @alias/path`);
+    }
+    return startRequest<T>(requester, kind, uri, data as RequestData, options);
+  };
+  return method;
+}
+
+/** Starts a request; see {@link RequestMethod}. */
+export function startRequest<T>(
+  requester: Requester,
+  kind: RequestKind,
+  uri: string,
+  data: RequestData | undefined,
+  options: ReqOptions<T> | undefined,
+): Future<T> {
+  const method = kind === "UPLOAD" ? "POST" : kind;
+  if (typeof uri !== "string" || uri === "") {
+    throw new TypeError(`Cannot start a ${method} request: no URL or alias was given`);
+  }
+  if (options !== undefined) checkOptions(method, uri, options);
+  const alias = uri.startsWith("@") ? requester.findAlias(splitAliasPath(uri).name) : undefined;
+  const facts = {
+    method,
+    url: withoutUser(uri),
+    meta: options?.meta,
+    owner: requester,
+    timeout: options?.timeout,
+    filter: options?.filter,
+    callback: options?.callback,
+  };
+  let send: Send;
+  try {
+    send = prepare(requester, kind, method, uri, alias, data, options);
+  } catch (thrown) {
+    const outcome = failedOutcome(asError(thrown), -1, 701);
+    send = () => Promise.resolve(outcome);
+  }
+  return new Future<T>(send, facts);
+}
+
+function prepare(
+  requester: Requester,
+  kind: RequestKind,
+  method: string,
+  uri: string,
+  alias: Alias | undefined,
+  data: RequestData | undefined,
+  options: WireOptions | undefined,
+): Send {
+  const [requestType, acceptType] = requester.requestTypes;
+  if (alias !== undefined && alias.type !== "http" && alias.type !== "https") {
+    throw new TypeError(`Cannot send HTTP to ${alias.name}: it is of type ${alias.type}`);
+  }
+  const given = flattenHeaders(options?.headers);
+  const headers: string[] = [];
+  if (indexOfName(given, "accept") === -1) headers.push("accept", acceptType);
+  if (options?.useCache === false && indexOfName(given, "cache-control") === -1) {
+    headers.push("cache-control", "no-cache");
+  }
+  let path = alias === undefined ? uri : splitAliasPath(uri).rest;
+  let body: HttpRequest["body"] = null;
+  if (kind === "POST" || kind === "PUT" || kind === "PATCH" || kind === "UPLOAD") {
+    const at = indexOfName(given, "content-type");
+    const explicit = kind === "UPLOAD" || at === -1 ? undefined : given[at + 1]!;
+    const encoded = kind === "UPLOAD"
+      ? encodeUpload((data ?? {}) as FormData)
+      : encodeBody(data, explicit ?? requestType);
+    body = encoded.body;
+    if (kind === "UPLOAD" && at !== -1) given.splice(at, 2);
+    if (explicit === undefined && body.length !== 0) {
+      headers.push("content-type", encoded.contentType ?? requestType);
+    }
+  } else path = withQuery(path, data);
+  headers.push(...given, ...requester.transactionHeaders());
+  const { ca } = options ?? {};
+  const request: HttpRequest = {
+    method,
+    url: path,
+    headers,
+    body,
+    auth: options?.auth,
+    caCerts: ca === undefined ? alias?.caCerts : typeof ca === "string" ? [ca] : ca,
+    maxBytes: options?.maxBytes,
+    maxRedirects: options?.maxRedirects,
+    stream: options?.stream,
+  };
+  const client = requester.httpClient();
+  if (client instanceof Promise) {
+    return async (signal) => {
+      const ready = await client;
+      return await ready.send(addressed(request, alias, ready), signal);
+    };
+  }
+  return (signal) => client.send(addressed(request, alias, client), signal);
+}
+
+/** The request with the member of the alias that is to answer it. */
+function addressed(
+  request: HttpRequest,
+  alias: Alias | undefined,
+  client: HttpClient,
+): HttpRequest {
+  if (alias === undefined) return request;
+  const member = alias.pick((one) => client.load(one.key));
+  const rest = request.url;
+  return {
+    ...request,
+    url: `${alias.tls ? "https" : "http"}://${member.node}${member.database}${
+      rest === "" || rest.startsWith("/") ? rest : `/${rest}`
+    }`,
+    auth: request.auth ??
+      (member.user === undefined ? undefined : [member.user, member.password]),
+    poolKey: request.caCerts === alias.caCerts ? member.key : undefined,
+    node: member.node,
+  };
+}
+
+function checkOptions(method: string, uri: string, options: WireOptions): void {
+  const where = `Cannot start ${method} ${withoutUser(uri)}`;
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) {
+      throw new TypeError(`${where}: unknown option "${name}"; known are ${[...KNOWN].join(", ")}`);
+    }
+  }
+  if (options.meta !== undefined && "reqid" in options.meta) {
+    throw new TypeError(`${where}: the key "reqid" of meta is reserved`);
+  }
+  const { auth } = options;
+  if (auth !== undefined && (!Array.isArray(auth) || auth.length < 1 || auth.length > 2)) {
+    throw new TypeError(`${where}: auth is [user, password] or [token]`);
+  }
+}
+
+function indexOfName(flat: readonly string[], name: string): number {
+  for (let i = 0; i < flat.length; i += 2) if (flat[i] === name) return i;
+  return -1;
+}
