@@ -321,10 +321,10 @@ export class ResponseMethods {
 /** `Content-Disposition` for a name, with the form for names beyond ASCII beside it. */
 function disposition(filename: string): string {
   const name = basename(filename);
-  // deno-lint-ignore no-control-regex
   const ascii = name.replace(/[^\x20-\x7e]|["\\]/g, "_");
-  const encoded = encodeURIComponent(name).replace(/['()*]/g, (character) =>
-    `%${character.charCodeAt(0).toString(16).toUpperCase()}`
+  const encoded = encodeURIComponent(name).replace(
+    /['()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
   return ascii === name
     ? `attachment; filename="${name}"`

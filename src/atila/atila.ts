@@ -1,0 +1,705 @@
+/**
+ * The app container: routes, hooks, templates and error pages of one app. It is itself a handler, so it
+ * runs in this server as well as under bare `deno serve`.
+ *
+ * @module
+ */
+
+import { dirname, fromFileUrl, resolve } from "./path.ts";
+import type { BodyLimits, FetchInfo, LifecyclePhase, MountedApp, MountInfo } from "../core/app.ts";
+import { declareBodySize, knownResponse } from "../core/body_size.ts";
+import { createContext, currentContext, type RequestContext } from "../core/context.ts";
+import { isDevel } from "../core/environment.ts";
+import { type ErrorInfo, errorInfo, errorResponse } from "../core/error_page.ts";
+import { asError, HttpError } from "../core/errors.ts";
+import { isThenable } from "../core/handler.ts";
+import type { LogType } from "../core/log.ts";
+import { isBodyless, parseStatus, type StatusLike } from "../core/status.ts";
+import { type Wac, wac } from "../was/wac.ts";
+import { encodeResponse } from "../wire/xmlrpc.ts";
+import type { ArgumentDefaults, ArgumentsOf, StandardSchema, Values } from "./arguments.ts";
+import { type BodyContent, isStatic, streamOf } from "./body.ts";
+import { AppClient } from "./client.ts";
+import { type AppConfig, createConfig } from "./config.ts";
+import {
+  type FailedHook,
+  Hooks,
+  isAnswer,
+  type RequestHook,
+  runAfter,
+  runBefore,
+  type WacHook,
+  type WasHook,
+} from "./hooks.ts";
+import { mediaTypeOf, parseBody } from "./request.ts";
+import { ApiContainer, Reply, type ResponseState, wantsFault } from "./response.ts";
+import {
+  type AnyHandler,
+  createRoute,
+  type Guard,
+  type Route,
+  type RouteOptions,
+  shortPathOf,
+} from "./route.ts";
+import { Router } from "./router.ts";
+import { AppStore } from "./store.ts";
+import { createTemplates, type TemplateEngine } from "./templates/engine.ts";
+import { buildUrl, type HandlerReference, joinMount } from "./url.ts";
+import { AtilaWas } from "./was.ts";
+
+/** What a handler may return. */
+export type Body = BodyContent | Reply | ApiContainer | Response;
+
+/** A handler of a route with known arguments. */
+export type RouteHandler<Args> = (was: AtilaWas, args: Args) => Body | Promise<Body>;
+
+/** Makes the body of an error page. */
+export type ErrorHandler = (was: AtilaWas, error: ErrorInfo) => Body | Promise<Body>;
+
+const HTML = { "content-type": "text/html; charset=utf-8" };
+const HTML_INIT = { headers: HTML };
+const JSON_INIT = { headers: { "content-type": "application/json; charset=utf-8" } };
+
+/**
+ * An app. Made with `import.meta.url`, so that it knows its directory: `templates`, `resources`,
+ * `services` are looked for beside the file.
+ *
+ * @example
+ * ```ts
+ * import { Atila } from "@skitai/skitai/atila";
+ *
+ * const app = new Atila(import.meta.url);
+ * app.route("/episode/<int:id>", (was, { id }) => was.response.API({ id }));
+ *
+ * const client = app.makeClient();
+ * console.assert((await client.get("/episode/4")).data.id === 4);
+ * ```
+ */
+export class Atila implements MountedApp {
+  /** Directory of the file the app is defined in. */
+  readonly home: string;
+  /** The file the app is defined in. */
+  readonly file: string;
+  /** Settings, by key or property. */
+  readonly config: AppConfig = createConfig();
+  /** Values that live as long as the app. */
+  readonly store: AppStore = new AppStore();
+  /** Directories templates are looked for in, in order. */
+  readonly templateDirs: string[];
+  /** Name the app is known by: its file name without extension. */
+  name: string;
+  /** Prefix of the (first) mount, with its final slash. */
+  mountPoint = "/";
+  /** Key that protects sessions, messages and tokens. */
+  securekey: string | undefined = undefined;
+
+  #debug = false;
+  #useReloader = false;
+  #routes: Route[] = [];
+  #router = new Router<Route>();
+  #byName = new Map<string, Route>();
+  #byHandler = new Map<AnyHandler, Route>();
+  #hooks = new Hooks();
+  #errorHandlers = new Map<number, ErrorHandler>();
+  #defaultErrorHandler: ErrorHandler | undefined;
+  #templates: TemplateEngine | undefined;
+  #packages: string[] = [];
+  #others: ReadonlyMap<string, MountedApp> = new Map();
+  #attached = false;
+  #run = (was: AtilaWas, route: Route, values: Values | undefined) =>
+    this.#answer(was, route, values);
+
+  /**
+   * Makes an app.
+   *
+   * @throws {TypeError} when the argument is neither a `file:` URL nor a path.
+   */
+  constructor(module: string) {
+    if (typeof module !== "string" || module === "") {
+      throw new TypeError("new Atila(…) takes import.meta.url or the path of a file");
+    }
+    this.file = module.startsWith("file:") ? fromFileUrl(module) : resolve(module);
+    this.home = dirname(this.file);
+    this.name = (this.file.split(/[/\\]/).at(-1) ?? "app").replace(/\.[^.]*$/, "");
+    this.templateDirs = [`${this.home}/templates`];
+    // Bound, so that the app can be handed around as a plain handler.
+    this.handle = this.handle.bind(this);
+    this.fetch = this.fetch.bind(this);
+  }
+
+  /** Show errors with their stack to the client. Always false in production. */
+  get debug(): boolean {
+    return this.#debug && isDevel();
+  }
+  set debug(on: boolean) {
+    this.#debug = on;
+  }
+
+  /** Reload the app when its files change. Always false in production. */
+  get useReloader(): boolean {
+    return this.#useReloader && isDevel();
+  }
+  set useReloader(on: boolean) {
+    this.#useReloader = on;
+  }
+
+  /** Sets the post, multipart and upload-file limits together, in bytes. */
+  set maxClientBodySize(bytes: number) {
+    if (!Number.isInteger(bytes) || bytes < 0) {
+      throw new RangeError(`maxClientBodySize: ${String(bytes)} is not a number of bytes`);
+    }
+    this.config.maxPostBodySize = bytes;
+    this.config.maxMultipartBodySize = bytes;
+    this.config.maxUploadFileSize = bytes;
+  }
+  get maxClientBodySize(): number {
+    return this.config.maxPostBodySize;
+  }
+
+  /** Body limits in force. */
+  get limits(): BodyLimits {
+    return this.config;
+  }
+
+  /** What is watched while the reloader is on: the app's file, its `services`, added packages. */
+  get watched(): readonly string[] {
+    return [this.file, `${this.home}/services`, ...this.#packages];
+  }
+
+  /** Watches further directories, relative to the home directory. */
+  addPackage(...names: string[]): void {
+    this.#packages.push(...names.map((name) => resolve(this.home, name)));
+  }
+
+  /** Path of a file below `resources`. */
+  getResource(...parts: string[]): string {
+    return resolve(this.home, "resources", ...parts);
+  }
+
+  /** Writes to the app log outside requests. */
+  log(message: string, type: LogType = "info"): void {
+    wac.logger.get("app").log(message, type);
+  }
+
+  /** Templates of the app, loaded on first use. */
+  get templates(): TemplateEngine {
+    return this.#templates ??= createTemplates({
+      directories: this.templateDirs,
+      autoReload: this.useReloader || this.debug,
+    });
+  }
+
+  // -- routes ------------------------------------------------------------------------------------
+
+  /**
+   * Registers a handler for a rule. TypeScript reads the arguments off the rule and `args`. The same
+   * rule may be registered once per method.
+   *
+   * @returns The handler, unchanged.
+   * @throws {TypeError} for a bad rule or option.
+   */
+  route<const R extends string>(
+    rule: R,
+    handler: RouteHandler<ArgumentsOf<R, undefined>>,
+  ): RouteHandler<ArgumentsOf<R, undefined>>;
+  /** The same with options. */
+  route<
+    const R extends string,
+    const A extends ArgumentDefaults | StandardSchema | undefined = undefined,
+    const Rest extends boolean = false,
+  >(
+    rule: R,
+    options: RouteOptions<A, Rest>,
+    handler: RouteHandler<ArgumentsOf<R, A, Rest>>,
+  ): RouteHandler<ArgumentsOf<R, A, Rest>>;
+  route(rule: string, first: RouteOptions | AnyHandler, second?: AnyHandler): AnyHandler {
+    const options = typeof first === "function" ? {} : first;
+    const handler = typeof first === "function" ? first : second!;
+    const route = createRoute(rule, options, handler, () => this.config.argErrorStatus);
+    this.#routes.push(route);
+    this.#router.add(route);
+    const short = shortPathOf(route);
+    if (short !== undefined) this.#router.addShort(short, route);
+    const { name } = route.facts;
+    if (name !== undefined) {
+      const present = this.#byName.get(name);
+      // The same function on several rules, or one name per method of a rule, is no accident.
+      if (
+        present !== undefined && present.facts.handler !== handler && present.facts.rule !== rule
+      ) {
+        this.log(`Two handlers of ${this.name} are called "${name}": the last one wins`, "warn");
+      }
+      this.#byName.set(name, route);
+    }
+    if (!this.#byHandler.has(handler)) this.#byHandler.set(handler, route);
+    return handler;
+  }
+
+  /** Routes in the order they were registered. */
+  get routes(): readonly Route[] {
+    return this.#routes;
+  }
+
+  /** Guard: functions that run before one handler; the first non-null return is the response. */
+  runBefore(...hooks: RequestHook[]): Guard {
+    return runBefore(...hooks);
+  }
+
+  /** Guard: functions that run after one handler. */
+  runAfter(...hooks: RequestHook[]): Guard {
+    return runAfter(...hooks);
+  }
+
+  /** URL of a handler below the mount. See `was.ab`. */
+  buildUrl(handler: HandlerReference, ...args: unknown[]): string {
+    return this.buildUrlAt(this.mountPoint, handler, args);
+  }
+
+  /** The same for another prefix, with the values as a list. @internal */
+  buildUrlAt(mountPoint: string, handler: HandlerReference, args: readonly unknown[]): string {
+    if (typeof handler === "string" && handler.startsWith("/")) {
+      return joinMount(mountPoint, handler);
+    }
+    const route = typeof handler === "function"
+      ? this.#byHandler.get(handler)
+      : this.#byName.get(handler);
+    if (route === undefined) {
+      const label = typeof handler === "function" ? handler.name || "that function" : handler;
+      throw new ReferenceError(`Cannot build a URL: ${this.name} has no handler "${label}"`);
+    }
+    return buildUrl(route, mountPoint, args);
+  }
+
+  // -- hooks -------------------------------------------------------------------------------------
+
+  /** Runs before each handler. What it returns, unless null, is the response. */
+  beforeRequest(hook: RequestHook): RequestHook {
+    this.#hooks.before.push(hook);
+    return hook;
+  }
+
+  /** Runs after a handler succeeded. */
+  finishRequest(hook: RequestHook): RequestHook {
+    this.#hooks.finish.push(hook);
+    return hook;
+  }
+
+  /** Runs after an error. What it returns, unless null, becomes the response. */
+  failedRequest(hook: FailedHook): FailedHook {
+    this.#hooks.failed.push(hook);
+    return hook;
+  }
+
+  /** Runs last, after success and failure. */
+  teardownRequest(hook: RequestHook): RequestHook {
+    this.#hooks.teardown.push(hook);
+    return hook;
+  }
+
+  /** Runs when the app has been loaded and nothing is served yet. */
+  beforeMount(hook: WacHook): WacHook {
+    this.#hooks.on("beforeMount", hook);
+    return hook;
+  }
+
+  /** Runs once all apps are mounted. */
+  mounted(hook: WasHook): WasHook {
+    this.#hooks.on("mounted", hook);
+    return hook;
+  }
+
+  /** Runs in an app that is about to be replaced. */
+  beforeReload(hook: WasHook): WasHook {
+    this.#hooks.on("beforeReload", hook);
+    return hook;
+  }
+
+  /** Runs in an app that has replaced another. */
+  reloaded(hook: WasHook): WasHook {
+    this.#hooks.on("reloaded", hook);
+    return hook;
+  }
+
+  /** Runs after `mounted` and after `reloaded`. */
+  mountedOrReloaded(hook: WasHook): WasHook {
+    this.#hooks.on("mountedOrReloaded", hook);
+    return hook;
+  }
+
+  /** Runs when the server begins to stop. */
+  beforeUmount(hook: WasHook): WasHook {
+    this.#hooks.on("beforeUmount", hook);
+    return hook;
+  }
+
+  /** Runs at the end, to take back what `beforeMount` registered. */
+  umounted(hook: WacHook): WacHook {
+    this.#hooks.on("umounted", hook);
+    return hook;
+  }
+
+  /** Makes the page for a status. Clients that accept JSON get a fault instead. */
+  errorHandler(status: StatusLike, handler: ErrorHandler): ErrorHandler {
+    this.#errorHandlers.set(parseStatus(status).code, handler);
+    return handler;
+  }
+
+  /** Makes the page for every other status. */
+  defaultErrorHandler(handler: ErrorHandler): ErrorHandler {
+    this.#defaultErrorHandler = handler;
+    return handler;
+  }
+
+  // -- life --------------------------------------------------------------------------------------
+
+  /** Told by the server where the app is mounted; preferences override the app's own values. */
+  attach(info: MountInfo): void {
+    if (!this.#attached) {
+      this.#attached = true;
+      this.mountPoint = info.mountPoint;
+      this.name = info.name;
+    }
+    this.#others = info.apps;
+    const { config, ...properties } = info.pref;
+    Object.assign(this.config, config);
+    Object.assign(this, properties);
+  }
+
+  /** Other apps of the same host by name, this one included. */
+  get others(): ReadonlyMap<string, MountedApp> {
+    return this.#others;
+  }
+
+  /** Runs the hooks of a phase. Their errors are logged; the sequence goes on. */
+  async lifecycle(phase: LifecyclePhase): Promise<void> {
+    const hooks = this.#hooks.lifecycle.get(phase) ?? [];
+    if (hooks.length === 0) return;
+    const argument: Wac | AtilaWas = phase === "beforeMount" || phase === "umounted"
+      ? wac
+      : new AtilaWas(this);
+    for (const hook of hooks) {
+      try {
+        await hook(argument as never);
+      } catch (error) {
+        wac.logger.get("app").trace(error, `${this.name}:${phase}`);
+      }
+    }
+  }
+
+  /** Answers a request without this server: under `deno serve`, in tests, inside another framework. */
+  fetch(
+    req: Request,
+    info?: Partial<Deno.ServeHandlerInfo> | FetchInfo,
+  ): Response | Promise<Response> {
+    const peer = info?.remoteAddr as Deno.NetAddr | undefined;
+    const ctx = createContext({
+      url: req.url,
+      remoteAddr: peer?.hostname ?? "127.0.0.1",
+      remotePort: peer?.port ?? 0,
+      requestId: ++this.#requests,
+      mountPoint: "/",
+    });
+    ctx.gtxnid = `GTID-C${ctx.connectionId}-R${ctx.requestId}`;
+    return this.handle(req, ctx);
+  }
+  #requests = 0;
+
+  /** A client that sends requests to this app without a network. */
+  makeClient(point = "/"): AppClient {
+    return new AppClient(this, point);
+  }
+
+  // -- requests ----------------------------------------------------------------------------------
+
+  /** Answers a request. Never throws and never rejects. */
+  handle(req: Request, ctx: RequestContext): Response | Promise<Response> {
+    const { mountPoint } = ctx;
+    const path = mountPoint.length <= 1 ? ctx.path : ctx.path.slice(mountPoint.length - 1);
+    let match;
+    try {
+      match = this.#router.find(path, req.method);
+    } catch (error) {
+      return this.#refuse(
+        req,
+        ctx,
+        new HttpError(400, "The path is not properly encoded", { cause: error }),
+      );
+    }
+    if (match.kind !== "route") {
+      switch (match.kind) {
+        case "method":
+          return this.#refuse(
+            req,
+            ctx,
+            new HttpError(405, `${req.method} is not allowed here`, {
+              headers: { allow: match.allowed.join(", ") },
+            }),
+          );
+        case "redirect": {
+          const query = ctx.query === "" ? "" : `?${ctx.query}`;
+          const location = joinMount(mountPoint, match.path) + query;
+          return new Response(null, { status: 301, headers: { location } });
+        }
+        default:
+          return this.#refuse(req, ctx, new HttpError(404));
+      }
+    }
+    const { route, values } = match;
+    const { contentTypes } = route.facts;
+    if (contentTypes !== undefined && !contentTypes.includes(mediaTypeOf(req) ?? "")) {
+      return this.#refuse(
+        req,
+        ctx,
+        new HttpError(415, `Expected a body of type ${contentTypes.join(" or ")}`),
+      );
+    }
+    const was = new AtilaWas(this, ctx, { req, route, values });
+    ctx.service = was;
+    return currentContext.run(ctx, this.#run, was, route, values);
+  }
+
+  #refuse(req: Request, ctx: RequestContext, error: HttpError): Response | Promise<Response> {
+    const was = new AtilaWas(this, ctx, { req, route: undefined, values: undefined });
+    ctx.service = was;
+    return currentContext.run(ctx, () => this.#page(was, error));
+  }
+
+  /** The way of a request that needs no waiting: everything stays synchronous. */
+  #answer(was: AtilaWas, route: Route, values: Values | undefined): Response | Promise<Response> {
+    const { req } = partsOf(was);
+    if (this.#hooks.any || (hasBody(req) && !route.facts.stream)) {
+      return this.#answerFully(was, route, values);
+    }
+    let body: unknown;
+    try {
+      const args = route.bind({ path: values, query: was.ctx!.query, body: undefined });
+      body = isThenable(args) ? args.then((known) => route.run(was, known)) : route.run(was, args);
+      if (isThenable(body)) return this.#settle(was, body);
+      return this.#respond(was, body);
+    } catch (error) {
+      return this.#failed(was, error);
+    }
+  }
+
+  async #settle(was: AtilaWas, pending: PromiseLike<unknown>): Promise<Response> {
+    try {
+      return await this.#respond(was, await pending);
+    } catch (error) {
+      return await this.#failed(was, error);
+    }
+  }
+
+  /** The way of a request with a body or hooks. */
+  async #answerFully(
+    was: AtilaWas,
+    route: Route,
+    values: Values | undefined,
+  ): Promise<Response> {
+    const { req } = partsOf(was);
+    let response: Response;
+    try {
+      if (hasBody(req) && !route.facts.stream) {
+        was.bodyBytes = await req.bytes();
+        was.bodyValues = await parseBody(
+          mediaTypeOf(req),
+          req.headers.get("content-type") ?? "",
+          was.bodyBytes,
+        );
+      }
+      let answer: unknown;
+      for (const hook of this.#hooks.before) {
+        answer = await hook(was);
+        if (isAnswer(answer)) break;
+      }
+      if (isAnswer(answer)) {
+        response = await this.#respond(was, answer);
+      } else {
+        const args = await route.bind({
+          path: values,
+          query: was.ctx!.query,
+          body: was.bodyValues,
+        });
+        const body = await route.run(was, args);
+        for (const hook of this.#hooks.finish) await hook(was);
+        response = await this.#respond(was, body);
+      }
+    } catch (error) {
+      response = await this.#failedWithHooks(was, error);
+    }
+    for (const hook of this.#hooks.teardown) {
+      try {
+        await hook(was);
+      } catch (error) {
+        was.traceback(error);
+      }
+    }
+    return response;
+  }
+
+  async #failedWithHooks(was: AtilaWas, error: unknown): Promise<Response> {
+    for (const hook of this.#hooks.failed) {
+      try {
+        const answer = await hook(was, error);
+        if (!isAnswer(answer)) continue;
+        if (!(error instanceof HttpError)) was.traceback(error);
+        return await this.#respond(was, answer);
+      } catch (inner) {
+        was.traceback(inner);
+      }
+    }
+    return await this.#failed(was, error);
+  }
+
+  /** Answers for an error nobody handled. */
+  #failed(was: AtilaWas, error: unknown): Response | Promise<Response> {
+    if (error instanceof HttpError) {
+      if (error.status >= 500) was.traceback(error);
+      return this.#page(was, error);
+    }
+    was.traceback(error);
+    return this.#page(was, new HttpError(500, "", { cause: asError(error) }), error);
+  }
+
+  /** The page of an error: the app's own, or the built-in one when that fails too. */
+  #page(
+    was: AtilaWas,
+    error: HttpError,
+    thrown: unknown = error.cause,
+  ): Response | Promise<Response> {
+    const { req } = partsOf(was);
+    const options = {
+      req,
+      status: error.status,
+      reason: error.reason,
+      detail: error.detail,
+      error: thrown,
+      debug: this.debug,
+      expose: error.expose,
+      headers: error.headers,
+    };
+    const handler = this.#errorHandlers.get(error.status) ?? this.#defaultErrorHandler;
+    if (handler === undefined || wantsFault(req)) return errorResponse(options);
+    was.resetResponse();
+    return this.#customPage(was, handler, error, options);
+  }
+
+  async #customPage(
+    was: AtilaWas,
+    handler: ErrorHandler,
+    error: HttpError,
+    options: Parameters<typeof errorResponse>[0],
+  ): Promise<Response> {
+    try {
+      const body = await handler(was, errorInfo(options));
+      if (was.collected === undefined || was.collected.status.code === 200) {
+        was.responseState.setStatus(`${error.status} ${error.reason}`);
+      }
+      if (error.headers !== undefined) was.response.setHeaders(error.headers);
+      return await this.#respond(was, body, true);
+    } catch (inner) {
+      was.traceback(inner);
+      return errorResponse(options);
+    }
+  }
+
+  /** Makes the response of what a handler returned. */
+  #respond(was: AtilaWas, returned: unknown, isPage = false): Response | Promise<Response> {
+    const state = was.collected;
+    if (state === undefined) {
+      // By far the most common answers, without anything set on the side.
+      if (typeof returned === "string") return knownResponse(returned, HTML_INIT);
+      if (returned instanceof ApiContainer) return this.#data(was, returned, undefined);
+    } else {
+      state.sent = true;
+    }
+    if (returned instanceof Response) return merged(returned, state);
+    let body = returned;
+    let size: number | undefined;
+    if (body instanceof Reply) {
+      const reply = body;
+      body = reply.body;
+      size = reply.size;
+      if (body === undefined) {
+        const { code, reason } = state!.status;
+        if (isBodyless(code)) return new Response(null, initOf(state, undefined));
+        if (isPage) throw new TypeError("An error page has no body of its own");
+        const headers = state!.headers;
+        return this.#page(
+          was,
+          new HttpError(`${code} ${reason}`, reply.detail, {
+            headers,
+            expose: reply.error !== undefined,
+            cause: reply.error,
+          }),
+          reply.error,
+        );
+      }
+    }
+    if (body === undefined || body === null) {
+      if (returned instanceof Reply && body === null) {
+        return new Response(null, initOf(state, undefined));
+      }
+      throw new TypeError(
+        "A handler returned nothing: return text, an empty one if there is nothing to say",
+      );
+    }
+    if (state !== undefined && isBodyless(state.status.code)) {
+      return new Response(null, initOf(state, undefined));
+    }
+    if (body instanceof ApiContainer) return this.#data(was, body, state);
+    if (isStatic(body)) return knownResponse(body, initOf(state, HTML));
+    const stream = streamOf(body, (error) => was.traceback(error));
+    const response = new Response(stream, initOf(state, HTML));
+    return size === undefined ? response : declareBodySize(response, size);
+  }
+
+  #data(was: AtilaWas, data: ApiContainer, state: ResponseState | undefined): Response {
+    const { req } = partsOf(was);
+    if (req.headers.get("accept")?.startsWith("text/xml")) {
+      return knownResponse(
+        encodeResponse({ ...data }),
+        initOf(state, { "content-type": "text/xml; charset=utf-8" }),
+      );
+    }
+    const text = JSON.stringify(data);
+    return knownResponse(text, state === undefined ? JSON_INIT : initOf(state, JSON_INIT.headers));
+  }
+}
+
+/** The request of a service object, without making its request object. */
+function partsOf(was: AtilaWas): { readonly req: Request } {
+  return was.parts!;
+}
+
+/** Whether a request brings a body. `GET` and `HEAD` bodies have no meaning and are left alone. */
+function hasBody(req: Request): boolean {
+  const { method } = req;
+  return method !== "GET" && method !== "HEAD" && req.body !== null;
+}
+
+function initOf(
+  state: ResponseState | undefined,
+  defaults: Record<string, string> | undefined,
+): ResponseInit {
+  if (state === undefined) return { headers: defaults };
+  const headers = new Headers(defaults);
+  for (const [name, value] of state.headers) {
+    if (defaults !== undefined && name in defaults) headers.set(name, value);
+    else headers.append(name, value);
+  }
+  // HTTP/1.1 reason phrases are Latin-1 at most; the code says what matters.
+  const { code, reason } = state.status;
+  return { status: code, statusText: /[^\x20-\x7e]/.test(reason) ? "" : reason, headers };
+}
+
+/** A standard response with the headers that were set on the side. */
+function merged(response: Response, state: ResponseState | undefined): Response {
+  if (state === undefined || state.headers.length === 0) return response;
+  const headers = new Headers(response.headers);
+  for (const [name, value] of state.headers) headers.append(name, value);
+  return new Response(response.body, {
+    status: response.status,
+    statusText: response.statusText,
+    headers,
+  });
+}

@@ -1,0 +1,124 @@
+/**
+ * A client that sends requests to an app without a network, for unit tests.
+ *
+ * @module
+ */
+
+import type { MountedApp } from "../core/app.ts";
+import { createContext } from "../core/context.ts";
+
+/** An answer, read completely. */
+export interface AppAnswer {
+  /** Status code. */
+  readonly statusCode: number;
+  /** Reason phrase. */
+  readonly reason: string;
+  /** Headers. */
+  readonly headers: Headers;
+  /** Body as text. */
+  readonly text: string;
+  /** Body as bytes. */
+  readonly content: Uint8Array;
+  /** Body parsed by its content type: JSON as a value, everything else as text. */
+  // deno-lint-ignore no-explicit-any -- whatever the app sent
+  readonly data: any;
+}
+
+/** What a request may carry. */
+export interface AppRequestOptions {
+  /** Headers. */
+  headers?: HeadersInit;
+  /** Address the app sees. Default `127.0.0.1`. */
+  remoteAddr?: string;
+}
+
+/** Sends requests to one app. */
+export class AppClient {
+  #app: MountedApp;
+  #point: string;
+  #requests = 0;
+
+  /** A client for an app as if it were mounted at `point`. */
+  constructor(app: MountedApp, point: string) {
+    this.#app = app;
+    this.#point = point.endsWith("/") ? point : `${point}/`;
+  }
+
+  /** GET. */
+  get(path: string, options?: AppRequestOptions): Promise<AppAnswer> {
+    return this.request("GET", path, undefined, options);
+  }
+  /** HEAD. */
+  head(path: string, options?: AppRequestOptions): Promise<AppAnswer> {
+    return this.request("HEAD", path, undefined, options);
+  }
+  /** OPTIONS. */
+  options(path: string, options?: AppRequestOptions): Promise<AppAnswer> {
+    return this.request("OPTIONS", path, undefined, options);
+  }
+  /** POST: an object as JSON, everything else as it is. */
+  post(path: string, data?: unknown, options?: AppRequestOptions): Promise<AppAnswer> {
+    return this.request("POST", path, data, options);
+  }
+  /** PUT. */
+  put(path: string, data?: unknown, options?: AppRequestOptions): Promise<AppAnswer> {
+    return this.request("PUT", path, data, options);
+  }
+  /** PATCH. */
+  patch(path: string, data?: unknown, options?: AppRequestOptions): Promise<AppAnswer> {
+    return this.request("PATCH", path, data, options);
+  }
+  /** DELETE. */
+  delete(path: string, data?: unknown, options?: AppRequestOptions): Promise<AppAnswer> {
+    return this.request("DELETE", path, data, options);
+  }
+
+  /** Sends a request; the path is below the point. */
+  async request(
+    method: string,
+    path: string,
+    data?: unknown,
+    options: AppRequestOptions = {},
+  ): Promise<AppAnswer> {
+    const response = await this.fetch(method, path, data, options);
+    const content = await response.bytes();
+    const text = new TextDecoder().decode(content);
+    const isJson = /^application\/(\w+\+)?json\b/.test(response.headers.get("content-type") ?? "");
+    return {
+      statusCode: response.status,
+      reason: response.statusText,
+      headers: response.headers,
+      content,
+      text,
+      data: isJson && text !== "" ? JSON.parse(text) : text,
+    };
+  }
+
+  /** The same, with the body still to be read. */
+  async fetch(
+    method: string,
+    path: string,
+    data?: unknown,
+    { headers, remoteAddr }: AppRequestOptions = {},
+  ): Promise<Response> {
+    const all = new Headers(headers);
+    const init: RequestInit = { method, headers: all };
+    if (data !== undefined) {
+      const isPlain = typeof data === "object" && data !== null &&
+        (Array.isArray(data) || Object.getPrototypeOf(data) === Object.prototype);
+      if (isPlain && !all.has("content-type")) all.set("content-type", "application/json");
+      init.body = isPlain ? JSON.stringify(data) : data as BodyInit;
+    }
+    // The path is joined as text: it must reach the app exactly as the test wrote it.
+    const url = `http://127.0.0.1:5000${this.#point.slice(0, -1)}${path}`;
+    const ctx = createContext({
+      url,
+      connectionId: 1,
+      requestId: ++this.#requests,
+      mountPoint: this.#point,
+      ...(remoteAddr === undefined ? {} : { remoteAddr }),
+    });
+    ctx.gtxnid = `GTID-C1-R${ctx.requestId}`;
+    return await this.#app.handle(new Request(url, init), ctx);
+  }
+}

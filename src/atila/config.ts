@@ -1,0 +1,40 @@
+/**
+ * Settings of an app.
+ *
+ * @module
+ */
+
+import { type BodyLimits, DEFAULT_BODY_LIMITS } from "../core/app.ts";
+
+/** Settings by key or property: the known ones below and whatever the app adds. */
+export interface AppConfig extends BodyLimits {
+  /** Largest body that is not multipart, in bytes. Default 5 MiB. */
+  maxPostBodySize: number;
+  /** Largest multipart body, in bytes. Default 20 MiB. */
+  maxMultipartBodySize: number;
+  /** Largest file in a multipart body, in bytes. Default 20 000 000. */
+  maxUploadFileSize: number;
+  /** Multipart bodies up to this size stay available raw, in bytes. Default 5 MiB. */
+  maxCacheSize: number;
+  /** Content type and accepted type of backend requests that name none. Default: JSON both ways. */
+  defaultRequestType?: readonly [string, string];
+  /** Status for bad or missing arguments. Default 400. */
+  argErrorStatus: number;
+  /** Seconds between runs of maintenance hooks. Default 60. */
+  maintainInterval: number;
+  /** Directory of SQL templates, below the home directory. Default `sqlmaps`. */
+  sqlmapDir: string;
+  /** Anything of the app's own. */
+  // deno-lint-ignore no-explicit-any -- free settings of the app
+  [name: string]: any;
+}
+
+/** Settings nobody has changed yet. */
+export function createConfig(): AppConfig {
+  return {
+    ...DEFAULT_BODY_LIMITS,
+    argErrorStatus: 400,
+    maintainInterval: 60,
+    sqlmapDir: "sqlmaps",
+  };
+}

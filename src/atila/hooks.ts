@@ -1,0 +1,77 @@
+/**
+ * Functions an app runs around its requests and along its life.
+ *
+ * @module
+ */
+
+import type { LifecyclePhase } from "../core/app.ts";
+import type { Wac } from "../was/wac.ts";
+import type { AnyHandler, Guard } from "./route.ts";
+import type { AtilaWas } from "./was.ts";
+
+/** A hook whose return value, unless null or undefined, is the response. */
+export type RequestHook = (was: AtilaWas) => unknown;
+
+/** A hook that is told of an error; what it returns, unless null or undefined, is the response. */
+export type FailedHook = (was: AtilaWas, error: unknown) => unknown;
+
+/** A life-cycle hook that gets the server-wide object. */
+export type WacHook = (wac: Wac) => unknown;
+
+/** A life-cycle hook that gets a service object without a request. */
+export type WasHook = (was: AtilaWas) => unknown;
+
+/** Hooks of one app. */
+export class Hooks {
+  /** Before each handler. */
+  readonly before: RequestHook[] = [];
+  /** After success. */
+  readonly finish: RequestHook[] = [];
+  /** After an error. */
+  readonly failed: FailedHook[] = [];
+  /** Always last. */
+  readonly teardown: RequestHook[] = [];
+  /** By phase. */
+  readonly lifecycle = new Map<LifecyclePhase, (WacHook | WasHook)[]>();
+
+  /** Whether a request has anything to run besides its handler. */
+  get any(): boolean {
+    return this.before.length + this.finish.length + this.failed.length + this.teardown.length > 0;
+  }
+
+  /** Adds a life-cycle hook. */
+  on(phase: LifecyclePhase, hook: WacHook | WasHook): void {
+    const hooks = this.lifecycle.get(phase) ?? [];
+    hooks.push(hook);
+    this.lifecycle.set(phase, hooks);
+  }
+}
+
+/** Whether a hook answered instead of the handler. */
+export function isAnswer(value: unknown): boolean {
+  return value !== null && value !== undefined;
+}
+
+/** Guard that runs functions in order before a handler; the first non-null return is the response. */
+export function runBefore(...hooks: RequestHook[]): Guard {
+  return (next: AnyHandler): AnyHandler => {
+    return async function runBefore(was, args) {
+      for (const hook of hooks) {
+        const answer = await hook(was);
+        if (isAnswer(answer)) return answer;
+      }
+      return await next(was, args);
+    };
+  };
+}
+
+/** Guard that runs functions in order after a handler; what they return is ignored. */
+export function runAfter(...hooks: RequestHook[]): Guard {
+  return (next: AnyHandler): AnyHandler => {
+    return async function runAfter(was, args) {
+      const body = await next(was, args);
+      for (const hook of hooks) await hook(was);
+      return body;
+    };
+  };
+}

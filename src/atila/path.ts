@@ -1,0 +1,18 @@
+/**
+ * The few path functions an app needs.
+ *
+ * @module
+ */
+
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export { dirname, resolve };
+
+/** Path of a `file:` URL, without query and fragment. */
+export function fromFileUrl(url: string): string {
+  const clean = new URL(url);
+  clean.search = "";
+  clean.hash = "";
+  return fileURLToPath(clean);
+}

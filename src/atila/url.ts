@@ -1,0 +1,99 @@
+/**
+ * Builds the URL of a handler from its arguments.
+ *
+ * @module
+ */
+
+import { REQUIRED } from "./arguments.ts";
+import { type AnyHandler, defaultOf, type Route } from "./route.ts";
+import type { Parameter } from "./rule.ts";
+
+/** A handler by name or the function itself. */
+export type HandlerReference = string | AnyHandler;
+
+/** Last argument of `ab`, for values by name. */
+export interface NamedValues {
+  /** Values by name. */
+  named: Record<string, unknown>;
+}
+
+function isNamed(value: unknown): value is NamedValues {
+  return typeof value === "object" && value !== null && !Array.isArray(value) &&
+    Object.keys(value).length === 1 && typeof (value as NamedValues).named === "object";
+}
+
+/** Joins a mount prefix (with its final slash) and a path that starts with one. */
+export function joinMount(mountPoint: string, path: string): string {
+  return mountPoint === "/" || mountPoint === "" ? path : mountPoint.slice(0, -1) + path;
+}
+
+/**
+ * Builds the path and query of a route. Positional values go to the parameters of the rule in their
+ * order, then to the declared arguments in theirs.
+ *
+ * @throws {TypeError} for too many, undeclared or missing values.
+ */
+export function buildUrl(route: Route, mountPoint: string, args: readonly unknown[]): string {
+  const { rule, facts } = route;
+  const label = facts.name ?? rule.text;
+  const last = args.at(-1);
+  const named = isNamed(last) ? last.named : {};
+  const positional = isNamed(last) ? args.slice(0, -1) : args;
+
+  const inPath = rule.parameters.map(({ name }) => name);
+  const declared = Object.keys(facts.defaults ?? {}).filter((name) => !inPath.includes(name));
+  const order = [...inPath, ...declared];
+  if (positional.length > order.length) {
+    throw new TypeError(
+      `Cannot build the URL of "${label}": ${positional.length} values for ${order.length} arguments`,
+    );
+  }
+  const values = new Map<string, unknown>();
+  positional.forEach((value, i) => values.set(order[i]!, value));
+  for (const name of Object.keys(named)) {
+    if (facts.defaults !== undefined && !order.includes(name)) {
+      throw new TypeError(`Cannot build the URL of "${label}": no argument is called "${name}"`);
+    }
+    if (values.has(name)) {
+      throw new TypeError(`Cannot build the URL of "${label}": "${name}" is given twice`);
+    }
+    values.set(name, named[name]);
+  }
+
+  const path = rule.segments.map((segment) => {
+    if (typeof segment === "string") return segment;
+    const given = values.get(segment.name) ?? defaultOf(facts, segment.name);
+    values.delete(segment.name);
+    if (given === undefined || given === null || given === REQUIRED) {
+      throw new TypeError(`Cannot build the URL of "${label}": "${segment.name}" is missing`);
+    }
+    return encodeSegment(segment, given);
+  });
+  const query = [...values]
+    .filter(([, value]) => value !== undefined && value !== null)
+    .flatMap(([name, value]) =>
+      (Array.isArray(value) ? value : [value]).map((item) => `${encode(name)}=${encode(item)}`)
+    );
+  const url = joinMount(mountPoint, `/${path.join("/")}`);
+  return query.length === 0 ? url : `${url}?${query.join("&")}`;
+}
+
+/** A value inside a path. A blank becomes an underscore in a plain parameter; a path keeps its slashes. */
+function encodeSegment({ name, type }: Parameter, value: unknown): string {
+  const text = String(value);
+  if (
+    (type === "int" && !/^\d+$/.test(text)) || (type === "float" && !/^\d+(\.\d+)?$/.test(text))
+  ) {
+    throw new TypeError(
+      `Cannot build a URL with ${name}=${JSON.stringify(value)}: expected ${type}`,
+    );
+  }
+  if (type === "path") return text.split("/").map(encodeURIComponent).join("/").replace(/^\//, "");
+  return encodeURIComponent(type === "string" ? text.replaceAll(" ", "_") : text);
+}
+
+/** A name or value inside a query; a blank is a plus. */
+function encode(value: unknown): string {
+  return encodeURIComponent(value instanceof Date ? value.toISOString() : String(value))
+    .replaceAll("%20", "+");
+}

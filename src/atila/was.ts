@@ -1,0 +1,176 @@
+/**
+ * `was` under Atila: the service object with the request, the response, templates and URLs.
+ *
+ * @module
+ */
+
+import { type RequestContext } from "../core/context.ts";
+import type { StatusLike } from "../core/status.ts";
+import { Was } from "../was/was.ts";
+import type { Values } from "./arguments.ts";
+import type { Atila } from "./atila.ts";
+import { createEnvironment } from "./environment.ts";
+import { AtilaRequest } from "./request.ts";
+import {
+  type AtilaResponse,
+  createResponse,
+  type HeaderPairs,
+  Reply,
+  type ReplyBody,
+  ResponseState,
+} from "./response.ts";
+import type { Route } from "./route.ts";
+import type { HandlerReference } from "./url.ts";
+
+/** What the container knows of the request before a handler asks. */
+export interface RequestParts {
+  /** The standard request. */
+  readonly req: Request;
+  /** Route that answers, if one was found. */
+  readonly route: Route | undefined;
+  /** Values of its path parameters. */
+  readonly values: Values | undefined;
+}
+
+/** The first argument of every handler and hook. */
+export class AtilaWas extends Was {
+  /** The app: always the main one. */
+  readonly app: Atila;
+  /** What the container read of the body. @internal */
+  bodyBytes: Uint8Array | undefined;
+  /** Members of the body, if it is a form or a JSON object. @internal */
+  bodyValues: Values | undefined;
+  /** What the container knows of the request. @internal */
+  readonly parts: RequestParts | undefined;
+  #request: AtilaRequest | undefined;
+  #response: AtilaResponse | undefined;
+  #state: ResponseState | undefined;
+  #env: Record<string, unknown> | undefined;
+  // deno-lint-ignore no-explicit-any -- free storage of the app
+  #g: Record<string, any> | undefined;
+
+  /** Made by the container, once per request or life-cycle phase. */
+  constructor(app: Atila, ctx?: RequestContext, parts?: RequestParts) {
+    super(ctx);
+    this.app = app;
+    this.parts = parts;
+  }
+
+  /** Content types of requests whose options name none, from `app.config.defaultRequestType`. */
+  protected override get defaultRequestType(): readonly [string, string] | undefined {
+    return this.app.config.defaultRequestType;
+  }
+
+  /** The request. @throws {Error} in life-cycle hooks, where there is none. */
+  get request(): AtilaRequest {
+    if (this.#request === undefined) {
+      const { req, route, values } = this.#need("request");
+      this.#request = new AtilaRequest(req, this.ctx!, {
+        routed: route?.facts,
+        body: this.bodyBytes,
+        parsed: this.bodyValues,
+        values,
+      });
+    }
+    return this.#request;
+  }
+
+  /** The response under way. @throws {Error} in life-cycle hooks. */
+  get response(): AtilaResponse {
+    if (this.#response === undefined) {
+      this.#need("response");
+      this.#response = createResponse(this);
+    }
+    return this.#response;
+  }
+
+  /** Status and headers collected so far, made on first use. @internal */
+  get responseState(): ResponseState {
+    return this.#state ??= new ResponseState();
+  }
+
+  /** The same, without making it. @internal */
+  get collected(): ResponseState | undefined {
+    return this.#state;
+  }
+
+  /** Forgets status and headers, when an error takes the place of the response. @internal */
+  resetResponse(): void {
+    this.#state = undefined;
+  }
+
+  /** Home directory of the app. @internal */
+  get home(): string {
+    return this.app.home;
+  }
+
+  /** Free storage for the length of the request. */
+  // deno-lint-ignore no-explicit-any -- free storage of the app
+  get g(): Record<string, any> {
+    return this.#g ??= Object.create(null);
+  }
+
+  /** The request as CGI variables, with the environment of the process. @throws {Error} in life-cycle hooks. */
+  get env(): Record<string, unknown> {
+    return this.#env ??= createEnvironment(this.#need("env").req, this.ctx!);
+  }
+
+  /**
+   * Renders a template of the app. `was` is there under that name; futures among the values may be
+   * waited for inside.
+   *
+   * @throws {TypeError} when the values are not one object; an error naming template and line otherwise.
+   */
+  render(name: string, values: Record<string, unknown> = {}): Promise<string> {
+    if (arguments.length > 2 || typeof values !== "object" || values === null) {
+      throw new TypeError(`Cannot render ${name}: values are one object`);
+    }
+    return this.app.templates.render(name, { ...values, was: this });
+  }
+
+  /**
+   * URL of a handler, by name or function, with the mount prefix: values in the order the arguments are
+   * declared, or `{ named: { … } }` last. A name that starts with `/` is a path below the mount.
+   *
+   * @throws {ReferenceError} for an unknown name. @throws {TypeError} for values that do not fit.
+   */
+  ab(handler: HandlerReference, ...args: unknown[]): string {
+    return this.app.buildUrlAt(this.ctx?.mountPoint || this.app.mountPoint, handler, args);
+  }
+
+  /** Same as {@link ab}. */
+  urlfor(handler: HandlerReference, ...args: unknown[]): string {
+    return this.ab(handler, ...args);
+  }
+
+  /** Sends the client elsewhere, with status 302 unless given. */
+  redirect(
+    url: string,
+    status: StatusLike = "302 Object Moved",
+    body?: ReplyBody,
+    headers: HeaderPairs = {},
+  ): Reply {
+    const location = encodeURI(url).replaceAll("%25", "%");
+    const reply = this.response(
+      status,
+      body ??
+        `<!doctype html><title>Moved</title><p>This page is <a href="${
+          location.replaceAll("&", "&amp;").replaceAll('"', "%22")
+        }">here</a>.</p>`,
+      headers,
+    );
+    this.response.setHeaders([
+      ["location", location],
+      ["cache-control", "max-age=0"],
+      ["expires", new Date().toUTCString()],
+    ]);
+    return reply;
+  }
+
+  #need(member: string): RequestParts {
+    if (this.parts === undefined) {
+      throw new Error(`Cannot use was.${member} here: no request is running in a life-cycle hook`);
+    }
+    return this.parts;
+  }
+}
