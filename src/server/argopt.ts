@@ -35,7 +35,8 @@ interface Parsed {
  * `--origin value` or `--origin=value`. Short options may stand together (`-hf value`), long ones may be
  * shortened as long as they stay unambiguous, and `--` ends the options. `-d`, options that start with
  * `--skitai-`, `---production`, `-v` where it is not declared, and the words start, restart, status and
- * stop belong to the engine and are left out.
+ * stop belong to the engine and are left out. Other arguments than those of the process may be given for
+ * tests.
  *
  * @throws {TypeError} when `d` or a name that starts with `skitai-` is declared.
  * @throws {RangeError} for an unknown or ambiguous option, a value that is missing, or one too many.
@@ -48,9 +49,13 @@ interface Parsed {
  * console.assert(Array.isArray(options) && Array.isArray(args));
  * ```
  */
-export function argopt(short = "", long: readonly string[] = []): [OptionPair[], string[]] {
+export function argopt(
+  short = "",
+  long: readonly string[] = [],
+  args: readonly string[] = Deno.args,
+): [OptionPair[], string[]] {
   declared = declare(short, long);
-  const { options, plain } = parse(Deno.args, declared, true);
+  const { options, plain } = parse(args, declared, true);
   return [options, plain.filter((word) => !COMMANDS.includes(word))];
 }
 

@@ -23,6 +23,8 @@ export interface EngineOptions {
   readonly shared: SharedArrayBuffer;
   /** True in an engine that replaces another one: `reloaded` hooks run instead of `mounted`. */
   readonly reloaded: boolean;
+  /** This engine's logger owns the rotation of the log files; false where a supervisor does. */
+  readonly ownsLogs: boolean;
   /** What `run` was told, checked and with defaults. */
   readonly run: RunSettings;
   /**

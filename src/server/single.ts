@@ -37,6 +37,7 @@ export async function runSingle(
     workerIndex: 0,
     shared: createShared(1),
     reloaded: false,
+    ownsLogs: true,
     run: settings,
     loaded,
   });

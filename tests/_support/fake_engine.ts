@@ -120,6 +120,8 @@ async function answer(
     case "/heap":
       setTimeout(eatHeap, 0);
       return new Response("eating");
+    case "/heap-in-handler":
+      return Response.json(eatHeap());
     case "/burn": {
       // Busy, but still responding: what a critical point is for.
       const end = performance.now() + Number(searchParams.get("ms"));
@@ -134,7 +136,7 @@ async function answer(
   }
 }
 
-function eatHeap(): void {
+function eatHeap(): never {
   const eaten: unknown[] = [];
   for (;;) eaten.push({ index: eaten.length, some: ["small", "objects"] });
 }

@@ -11,7 +11,7 @@ import { wac } from "../../was/wac.ts";
 import type { StartEngine } from "../engine.ts";
 import { setProcessTitle } from "../process_title.ts";
 import type { EngineStart } from "../role.ts";
-import { masterLogger } from "../master_logger.ts";
+import { openLogs } from "../open_logs.ts";
 import type { RunSettings } from "../run_settings.ts";
 import {
   DEFAULT_GRACE_SECONDS,
@@ -170,6 +170,7 @@ async function ownBody(
     workerIndex: 0,
     shared: createShared(1),
     reloaded: start.reloaded,
+    ownsLogs: false,
     run: settings,
   });
   const { hostname, port } = engine.front.address;
@@ -215,7 +216,7 @@ async function hostBody(
   start: EngineStart,
   report: (message: EngineReport) => void,
 ): Promise<Body> {
-  wac.logger = masterLogger(service, settings);
+  wac.logger = openLogs(service, settings, false);
   wac.workerId = "M";
   const host: WorkerHost = new WorkerHost({
     start: { ...start, skitai: "worker", shared: createShared(settings.workers) },

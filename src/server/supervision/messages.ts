@@ -25,7 +25,8 @@ export type WorkerReport =
     readonly tid: number;
   }
   | { readonly type: "failed"; readonly failure: StartFailure }
-  | { readonly type: "pong" }
+  /** With `exhausted`, a request has used up the heap and was broken off by the runtime. */
+  | { readonly type: "pong"; readonly exhausted: boolean }
   | { readonly type: "reloadPrepared" }
   | { readonly type: "crashed"; readonly reason: string }
   | { readonly type: "stopped" };

@@ -8,7 +8,7 @@ import { isDevel } from "../../core/environment.ts";
 import type { Log } from "../../core/log.ts";
 import { wac } from "../../was/wac.ts";
 import { setProcessTitle } from "../process_title.ts";
-import { masterLogger } from "../master_logger.ts";
+import { openLogs } from "../open_logs.ts";
 import type { RunSettings } from "../run_settings.ts";
 import {
   DEFAULT_GRACE_SECONDS,
@@ -55,7 +55,7 @@ export async function runSupervisor(
   settings: RunSettings,
   hooks: SupervisorHooks = {},
 ): Promise<Server> {
-  wac.logger = masterLogger(service, settings);
+  wac.logger = openLogs(service, settings, true);
   wac.workerId = "M";
   const port = claimPort(settings.address, settings.port);
   const supervisor = new Supervisor(settings, port, hooks);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { getHeapStatistics } from "node:v8";
 import { asError } from "../../core/errors.ts";
 import { wac } from "../../was/wac.ts";
 import type { Engine, StartEngine } from "../engine.ts";
@@ -41,6 +42,7 @@ export async function runWorker(
       workerIndex: start.index,
       shared: start.shared,
       reloaded: start.reloaded,
+      ownsLogs: false,
       run: settings,
     });
   } catch (error) {
@@ -50,6 +52,7 @@ export async function runWorker(
     });
     return await end(EXIT_FAILED);
   }
+  const heapLimitAtStart = heapLimit();
   const finished = Promise.withResolvers<number>();
   let stopping: Promise<void> | undefined;
   const stop = (grace: number) =>
@@ -58,7 +61,7 @@ export async function runWorker(
   channel.on("message", (order) => {
     switch (order.type) {
       case "ping":
-        return report({ type: "pong" });
+        return report({ type: "pong", exhausted: heapLimit() > heapLimitAtStart });
       case "rotate":
         return wac.logger.rotate();
       case "beforeReload":
@@ -97,6 +100,14 @@ export async function runWorker(
     finished: finished.promise,
     shutdown: (timeoutSeconds = 30) => stop(graceMs(timeoutSeconds)),
   };
+}
+
+/**
+ * A handler that uses up the heap before its first `await` is broken off without an error that anybody
+ * could see, and the runtime raises the limit of the thread, which is how one can tell.
+ */
+function heapLimit(): number {
+  return getHeapStatistics().heap_size_limit;
 }
 
 /** Ends this thread, a moment later so that the last report is on its way. */

@@ -46,6 +46,7 @@ export class WorkerHandle {
   #state: WorkerState = "starting";
   #tid = 0;
   #servingSince = 0;
+  #hung = false;
   #failure: StartFailure | undefined;
   #lastError = "";
   #ready = Promise.withResolvers<WorkerReady>();
@@ -99,6 +100,11 @@ export class WorkerHandle {
     return this.#servingSince === 0 ? 0 : Math.max(1, Date.now() - this.#servingSince);
   }
 
+  /** True once it has stopped answering. */
+  get hung(): boolean {
+    return this.#hung;
+  }
+
   /** Starts new log files. */
   rotate(): void {
     this.#send({ type: "rotate" });
@@ -144,7 +150,10 @@ export class WorkerHandle {
           this.#state = "serving";
           this.#heartbeat = new Heartbeat(
             () => this.#send({ type: "ping" }),
-            (seconds) => this.#events.hung(this, seconds),
+            (seconds) => {
+              this.#hung = true;
+              this.#events.hung(this, seconds);
+            },
           );
         }
         return this.#ready.resolve(report);
@@ -152,7 +161,11 @@ export class WorkerHandle {
         this.#failure = report.failure;
         return;
       case "pong":
-        return this.#heartbeat?.answered();
+        this.#heartbeat?.answered();
+        if (report.exhausted && this.#state === "serving") {
+          this.#events.crashed(this, "a request has used up its heap");
+        }
+        return;
       case "reloadPrepared":
         return this.#prepared?.();
       case "crashed":

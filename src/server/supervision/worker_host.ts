@@ -117,11 +117,12 @@ export class WorkerHost {
     await Promise.all(this.#serving.map((worker) => worker.beforeReload()));
   }
 
-  /** Stops all workers within the grace. Resolves also when the thread of a hung one is still there. */
+  /** Stops all workers within the grace. A hung one is not waited for: it goes with the process. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     for (const wait of this.#waits) clearTimeout(wait);
-    await Promise.all([...this.#all].map((worker) => this.#retire(worker, graceMs)));
+    const alive = [...this.#all].filter((worker) => !worker.hung);
+    await Promise.all(alive.map((worker) => this.#retire(worker, graceMs)));
   }
 
   #launch(index: number, replaced: number): WorkerHandle {

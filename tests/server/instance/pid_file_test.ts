@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { daemonPid, PidFile } from "../../../src/server/instance/pid_file.ts";
+import { makeVarDirectory } from "../../../src/server/instance/var_directory.ts";
+import { VAR_ENV } from "../../../src/server/paths.ts";
+import { describeInstance, duration } from "../../../src/server/commands/list_instances.ts";
+
+Deno.test("SRV-20 one process holds the pid file, and a stale one blocks nothing", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    assert.equal(await daemonPid(directory), undefined);
+    const first = await PidFile.acquire(directory);
+    assert.ok(first !== undefined);
+    assert.equal(await daemonPid(directory), Deno.pid);
+    assert.equal(await PidFile.acquire(directory), undefined);
+    first.release();
+    assert.equal(await daemonPid(directory), undefined);
+    // Left by a killed daemon whose number now belongs to a living process: this one.
+    await Deno.writeTextFile(join(directory, "daemon.pid"), `${Deno.pid}\n`);
+    assert.equal(await daemonPid(directory), undefined);
+    const second = await PidFile.acquire(directory);
+    assert.ok(second !== undefined);
+    second.release();
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("SRV-20 of many that ask at once, one gets the pid file", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const asked = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        await daemonPid(directory);
+        return await PidFile.acquire(directory);
+      }),
+    );
+    const got = asked.filter((lock) => lock !== undefined);
+    assert.equal(got.length, 1);
+    got[0]!.release();
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("SRV-19 the runtime directory is made below a base that is open to all", async () => {
+  const directory = await Deno.makeTempDir();
+  const before = Deno.env.get(VAR_ENV);
+  Deno.env.set(VAR_ENV, join(directory, "base"));
+  try {
+    const path = await makeVarDirectory(join(directory, "base", "shop"));
+    assert.ok((await Deno.stat(path)).isDirectory);
+    assert.equal((await Deno.stat(join(directory, "base"))).mode! & 0o7777, 0o1777);
+    assert.equal(await makeVarDirectory(path), path);
+    const linked = join(directory, "base", "linked");
+    await Deno.symlink("/etc", linked);
+    await assert.rejects(makeVarDirectory(linked), /belongs to another user/);
+  } finally {
+    if (before === undefined) Deno.env.delete(VAR_ENV);
+    else Deno.env.set(VAR_ENV, before);
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("CLI-05 instances are described in words", () => {
+  assert.equal(duration(0.5), "0 s");
+  assert.equal(duration(59), "59 s");
+  assert.equal(duration(3600), "1 h");
+  assert.equal(duration(90_061), "1 d 1 h");
+  const shop = { name: "shop", serving: "127.0.0.1 port 5000" };
+  assert.equal(
+    describeInstance({ ...shop, pid: 7, seconds: 61 }),
+    "running for 1 m 1 s, pid 7, 127.0.0.1 port 5000",
+  );
+  assert.equal(describeInstance({ ...shop, pid: undefined, seconds: undefined }), "stopped");
+});
