@@ -12,8 +12,25 @@
 
 import { Buffer } from "node:buffer";
 
+/**
+ * Content that many responses share, such as a small file kept in memory. It never changes, so what is
+ * derived from it (compressed forms) may be kept as long as the object lives.
+ */
+export class SharedBody {
+  /** The content. Pure ASCII is best given as text, which the runtime sends faster than bytes. */
+  readonly content: string | Uint8Array;
+  /** Its size in bytes. */
+  readonly size: number;
+
+  /** Wraps content that must not be changed from now on. */
+  constructor(content: string | Uint8Array) {
+    this.content = content;
+    this.size = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength;
+  }
+}
+
 /** Text or bytes where the body is static and known, otherwise only its size in bytes. */
-type KnownBody = string | Uint8Array | number;
+type KnownBody = string | Uint8Array | number | SharedBody;
 
 const bodies = new WeakMap<Response, KnownBody>();
 
@@ -113,10 +130,23 @@ export function knownResponse(body: string | Uint8Array, init: ResponseInit): Re
   return res;
 }
 
+/** Makes a response with shared content; nothing is copied for the record. */
+export function sharedResponse(body: SharedBody, init: ResponseInit): Response {
+  const res = new Native(body.content as BodyInit, init);
+  bodies.set(res, body);
+  return res;
+}
+
 /** Records how many bytes the stream in a response will give. */
 export function declareBodySize(res: Response, bytes: number): Response {
   bodies.set(res, bytes);
   return res;
+}
+
+/** The shared content a response was made with, when nobody has read it. */
+export function sharedBodyOf(res: Response): SharedBody | undefined {
+  const known = bodies.get(res);
+  return known instanceof SharedBody && !res.bodyUsed ? known : undefined;
 }
 
 /**
@@ -125,7 +155,8 @@ export function declareBodySize(res: Response, bytes: number): Response {
  */
 export function staticBodyOf(res: Response): string | Uint8Array | undefined {
   const known = bodies.get(res);
-  return known === undefined || typeof known === "number" || res.bodyUsed ? undefined : known;
+  if (known === undefined || typeof known === "number" || res.bodyUsed) return undefined;
+  return known instanceof SharedBody ? known.content : known;
 }
 
 /**
@@ -135,8 +166,9 @@ export function staticBodyOf(res: Response): string | Uint8Array | undefined {
 export function bodySizeOf(res: Response): number | undefined {
   const known = bodies.get(res);
   if (known !== undefined) {
+    if (typeof known === "string") return Buffer.byteLength(known);
     if (typeof known === "number") return known;
-    return typeof known === "string" ? Buffer.byteLength(known) : known.byteLength;
+    return known instanceof SharedBody ? known.size : known.byteLength;
   }
   const length = res.headers.get("content-length");
   if (length !== null && /^\d+$/.test(length)) return Number(length);

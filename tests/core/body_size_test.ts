@@ -4,6 +4,9 @@ import {
   declareBodySize,
   installBodyMeter,
   knownResponse,
+  SharedBody,
+  sharedBodyOf,
+  sharedResponse,
   staticBodyOf,
 } from "../../src/core/body_size.ts";
 
@@ -32,6 +35,8 @@ Deno.test("LOG-07 HTTP-21 the size of a body is known without reading it", async
     ],
     [declareBodySize(new Response(new Blob(["123456"]).stream()), 6), 6, undefined],
     [knownResponse("known", { status: 201 }), 5, "known"],
+    [sharedResponse(new SharedBody("€"), {}), 3, "€"],
+    [sharedResponse(new SharedBody(new TextEncoder().encode("abc")), {}), 3, "abc"],
     [new Native("elsewhere"), undefined, undefined],
   ];
   for (const [res, size, text] of cases) {
@@ -47,6 +52,17 @@ Deno.test("LOG-07 a body that was read is not offered again", async () => {
   assert.equal(await res.text(), "once");
   assert.equal(staticBodyOf(res), undefined);
   assert.equal(bodySizeOf(res), 4);
+});
+
+Deno.test("HTTP-34 shared content keeps its identity from response to response", async () => {
+  const shared = new SharedBody("text");
+  const first = sharedResponse(shared, { status: 203 });
+  assert.equal(first.status, 203);
+  assert.equal(sharedBodyOf(first), shared);
+  assert.equal(sharedBodyOf(sharedResponse(shared, {})), shared);
+  assert.equal(sharedBodyOf(new Response("text")), undefined);
+  assert.equal(await first.text(), "text");
+  assert.equal(sharedBodyOf(first), undefined);
 });
 
 Deno.test("LOG-07 bytes may be reused by the caller after the response was made", async () => {

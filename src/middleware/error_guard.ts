@@ -1,0 +1,87 @@
+/**
+ * The one place where thrown errors become responses.
+ *
+ * @module
+ */
+
+import type { RequestContext } from "../core/context.ts";
+import { errorResponse } from "../core/error_page.ts";
+import { HttpError } from "../core/errors.ts";
+import { type Handler, isThenable, type Layer } from "../core/handler.ts";
+import type { Log } from "../core/log.ts";
+
+/** Options of {@link errorGuard}. */
+export interface ErrorGuardOptions {
+  /** Where unexpected errors go, with their stack. */
+  readonly log: Log;
+  /** Show errors with their stack to the client. Default false. */
+  readonly debug?: boolean;
+}
+
+/**
+ * Answers for whatever the handlers inside throw. An `HttpError` becomes the response it describes;
+ * anything else is logged with its stack under the transaction id and becomes a bare 500.
+ *
+ * The result never throws and never rejects. A handler that answers at once is answered at once.
+ */
+export function errorGuard(options: ErrorGuardOptions): Layer {
+  const answer = (thrown: unknown, req: Request, ctx: RequestContext) => {
+    try {
+      return answerError(thrown, req, ctx, options);
+    } catch (error) {
+      // An HttpError with headers that are none, for one.
+      options.log.trace(error, txnidOf(ctx));
+      return errorResponse({ req, status: 500 });
+    }
+  };
+  return (next: Handler): Handler => {
+    async function settle(
+      pending: PromiseLike<Response>,
+      req: Request,
+      ctx: RequestContext,
+    ): Promise<Response> {
+      try {
+        return await pending;
+      } catch (error) {
+        return answer(error, req, ctx);
+      }
+    }
+    return function errorGuard(req, ctx) {
+      try {
+        const result = next(req, ctx);
+        return isThenable(result) ? settle(result, req, ctx) : result;
+      } catch (error) {
+        return answer(error, req, ctx);
+      }
+    };
+  };
+}
+
+/** The response for something thrown; logs it when it is not the client's to know. */
+export function answerError(
+  thrown: unknown,
+  req: Request,
+  ctx: RequestContext,
+  { log, debug = false }: ErrorGuardOptions,
+): Response {
+  if (thrown instanceof HttpError) {
+    if (thrown.status >= 500 && thrown.cause !== undefined) log.trace(thrown, txnidOf(ctx));
+    return errorResponse({
+      req,
+      status: thrown.status,
+      reason: thrown.reason,
+      detail: thrown.detail,
+      headers: thrown.headers,
+      debug,
+      expose: thrown.expose,
+      error: thrown.cause ?? thrown,
+    });
+  }
+  log.trace(thrown, txnidOf(ctx));
+  return errorResponse({ req, status: 500, error: thrown, debug });
+}
+
+/** `gtxnid/ltxnid` as it stands in all logs; `""` before the transaction layer has run. */
+function txnidOf(ctx: RequestContext): string {
+  return ctx.gtxnid === "" ? "" : `${ctx.gtxnid}/${ctx.ltxnid}`;
+}
