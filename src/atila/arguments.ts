@@ -16,6 +16,17 @@ export type ArgumentSource = "path" | "query" | "body";
 /** Values by name; without a prototype, so that no name means anything but itself. */
 export type Values = Record<string, unknown>;
 
+/**
+ * Makes empty {@link Values}. Objects of one constructor share their shape, which `Object.create(null)`
+ * does not, and are several times as fast to fill and read.
+ */
+export const newValues: () => Values = (() => {
+  function Bare(): void {}
+  Bare.prototype = Object.freeze(Object.create(null));
+  const Constructor = Bare as unknown as new () => Values;
+  return () => new Constructor();
+})();
+
 /** Declared arguments: a default for each, or {@link REQUIRED}. */
 export type ArgumentDefaults = Record<string, unknown>;
 
@@ -92,7 +103,7 @@ export function addValue(values: Values, name: string, value: unknown): void {
 }
 
 /** Parses `a=1&b=2`: repeated names become lists, blank values are kept. */
-export function parseQuery(query: string, into: Values = Object.create(null)): Values {
+export function parseQuery(query: string, into: Values = newValues()): Values {
   let start = 0;
   while (start < query.length) {
     let end = query.indexOf("&", start);
@@ -130,7 +141,7 @@ function bad(name: string, source: ArgumentSource, problem: string, status: numb
 
 /** Merges everything: path first, then query, then body. */
 export function mergeAll(given: Given): Values {
-  const values: Values = Object.create(null);
+  const values = newValues();
   if (given.path !== undefined) Object.assign(values, given.path);
   if (given.query !== "") parseQuery(given.query, values);
   if (given.body !== undefined) {
@@ -199,13 +210,13 @@ export function createBinder({ rule, args, rest, status }: Declaration): Binder 
   if (args === undefined) return mergeAll;
   if (isSchema(args)) return (given) => validate(args, mergeAll(given), status());
 
-  const inPath = new Set(rule.parameters.map(({ name }) => name));
-  const names = Object.keys(args).filter((name) => !inPath.has(name));
+  const inPath = rule.parameters.map(({ name }) => name);
+  const names = Object.keys(args).filter((name) => !inPath.includes(name));
   const known = new Set([...names, ...inPath]);
-  const defaults: Values = Object.assign(Object.create(null), args);
+  const defaults: Values = Object.assign(newValues(), args);
 
   return ({ path, query, body }) => {
-    const values: Values = Object.create(null);
+    const values = newValues();
     for (const name of inPath) {
       const value = path?.[name];
       values[name] = value === undefined ? defaults[name] : value;
@@ -213,23 +224,22 @@ export function createBinder({ rule, args, rest, status }: Declaration): Binder 
     const queried = query === "" ? undefined : parseQuery(query);
     for (const name of names) {
       const inQuery = queried?.[name];
-      const inBody = body !== undefined && Object.hasOwn(body, name) ? body[name] : undefined;
+      const inBody = body?.[name];
       if (inQuery === undefined && inBody === undefined) {
         if (defaults[name] === REQUIRED) {
           throw new HttpError(status(), `Argument "${name}" is required`);
         }
         values[name] = defaults[name];
       } else if (inQuery !== undefined && inBody !== undefined) {
-        const both: Values = Object.create(null);
-        for (const value of [inQuery, inBody].flat()) addValue(both, name, value);
-        values[name] = convert(name, "query", both[name], defaults[name], status());
+        const both = [inQuery, inBody].flat();
+        values[name] = convert(name, "query", both, defaults[name], status());
       } else {
         const source = inBody === undefined ? "query" : "body";
         values[name] = convert(name, source, inBody ?? inQuery, defaults[name], status());
       }
     }
-    collect(values, queried, "query", known, rest, status);
-    collect(values, body, "body", known, rest, status);
+    if (queried !== undefined) collect(values, queried, "query", known, rest, status);
+    if (body !== undefined) collect(values, body, "body", known, rest, status);
     return values;
   };
 }
@@ -237,14 +247,13 @@ export function createBinder({ rule, args, rest, status }: Declaration): Binder 
 /** Passes on what is not declared, or refuses it. */
 function collect(
   values: Values,
-  from: Values | undefined,
+  from: Values,
   source: ArgumentSource,
   known: ReadonlySet<string>,
   rest: boolean,
   status: () => number,
 ): void {
-  if (from === undefined) return;
-  for (const name of Object.keys(from)) {
+  for (const name in from) {
     if (known.has(name)) continue;
     if (!rest) throw bad(name, source, "not known here", status());
     addValue(values, name, from[name]);

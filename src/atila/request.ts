@@ -7,7 +7,7 @@
 
 import type { RequestContext, User } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";
-import { mergeAll, parseQuery, type Values } from "./arguments.ts";
+import { mergeAll, newValues, parseQuery, type Values } from "./arguments.ts";
 import type { RouteFacts } from "./route.ts";
 
 /** Parts of a request target; what is missing is `undefined`. */
@@ -308,7 +308,7 @@ export async function parseBody(
     case "application/json": {
       const value = parseJson(bytes);
       if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-      const values: Values = Object.create(null);
+      const values = newValues();
       for (const name of Object.keys(value)) values[name] = (value as Values)[name];
       return values;
     }
@@ -329,7 +329,7 @@ async function parseMultipart(contentType: string, bytes: Uint8Array): Promise<V
       cause: error,
     });
   }
-  const values: Values = Object.create(null);
+  const values = newValues();
   for (const name of new Set(form.keys())) {
     const all = form.getAll(name);
     values[name] = all.length === 1 ? all[0] : all;

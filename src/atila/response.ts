@@ -130,9 +130,9 @@ export class ApiContainer {
 
   /** Copies the data. */
   constructor(data?: object) {
-    if (data !== undefined) {
-      for (const [name, value] of Object.entries(data)) put(this, name, value);
-    }
+    if (data === undefined) return;
+    if (!Object.hasOwn(data, "__proto__")) Object.assign(this, data);
+    else for (const [name, value] of Object.entries(data)) put(this, name, value);
   }
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { newValues } from "./arguments.ts";
 import type { Parameter, Rule } from "./rule.ts";
 
 /** What the router keeps for a rule. */
@@ -20,7 +21,7 @@ export type PathValues = Record<string, string | number>;
 
 /** What became of a look-up. */
 export type Match<R> =
-  | { readonly kind: "route"; readonly route: R; readonly values: PathValues | undefined }
+  | { readonly kind: "route"; readonly route: R; values: PathValues | undefined }
   | { readonly kind: "method"; readonly allowed: readonly string[] }
   | { readonly kind: "redirect"; readonly path: string }
   | { readonly kind: "none" };
@@ -97,16 +98,18 @@ export class Router<R extends Routable> {
       return { kind: "redirect", path: `${path}/` };
     }
     if (!this.#hasParameters) return NONE;
-    const found = search(this.#root, path, 1, []);
-    if (found === undefined) return NONE;
-    const [routes, raw] = found;
+    const raw: string[] = [];
+    const routes = search(this.#root, path, 1, raw);
+    if (routes === undefined) return NONE;
     const match = choose(routes, method);
     if (match.kind !== "route") return match;
-    const values: PathValues = Object.create(null);
-    for (const [i, parameter] of match.route.rule.parameters.entries()) {
-      values[parameter.name] = valueOf(parameter, raw[i]!, encoded);
+    const { parameters } = match.route.rule;
+    const values = newValues() as PathValues;
+    for (let i = 0; i < parameters.length; i++) {
+      values[parameters[i]!.name] = valueOf(parameters[i]!, raw[i]!, encoded);
     }
-    return { kind: "route", route: match.route, values };
+    match.values = values;
+    return match;
   }
 }
 
@@ -129,45 +132,41 @@ function choose<R extends Routable>(routes: readonly R[], method: string): Match
   return { kind: "method", allowed: [...new Set(routes.flatMap((route) => route.methods ?? []))] };
 }
 
-/** Walks the tree from `start`, the index after a slash; literal text before int, float, string and path. */
-function search<R>(
-  at: Node<R>,
-  path: string,
-  start: number,
-  raw: string[],
-): [R[], string[]] | undefined {
+/**
+ * Walks the tree from `start`, the index after a slash; literal text before int, float, string and path.
+ * Values of parameters are collected in `raw`, which is as it was when nothing fits.
+ */
+function search<R>(at: Node<R>, path: string, start: number, raw: string[]): R[] | undefined {
   const slash = path.indexOf("/", start);
   const end = slash === -1 ? path.length : slash;
   const segment = path.slice(start, end);
-  const last = slash === -1;
-
-  const step = (next: Node<R> | undefined, value?: string): [R[], string[]] | undefined => {
-    if (next === undefined) return undefined;
-    const values = value === undefined ? raw : [...raw, value];
-    if (last) return next.routes === undefined ? undefined : [next.routes, values];
-    return search(next, path, end + 1, values);
-  };
 
   if (at.literals !== undefined) {
     const literal = at.literals.get(segment) ??
       (segment.includes("%") ? at.literals.get(decodeURIComponent(segment)) : undefined);
-    const found = step(literal);
-    if (found !== undefined) return found;
+    if (literal !== undefined) {
+      const found = step(literal, path, end, raw);
+      if (found !== undefined) return found;
+    }
   }
   if (segment !== "") {
-    if (at.int !== undefined && isInt(segment)) {
-      const found = step(at.int, segment);
-      if (found !== undefined) return found;
-    }
-    if (at.float !== undefined && /^\d+(\.\d+)?$/.test(segment)) {
-      const found = step(at.float, segment);
-      if (found !== undefined) return found;
-    }
-    const found = step(at.string, segment);
-    if (found !== undefined) return found;
+    raw.push(segment);
+    const found = at.int !== undefined && isInt(segment) && step(at.int, path, end, raw) ||
+      at.float !== undefined && /^\d+(\.\d+)?$/.test(segment) && step(at.float, path, end, raw) ||
+      at.string !== undefined && step(at.string, path, end, raw);
+    if (found) return found;
+    raw.pop();
   }
-  if (at.path !== undefined && start < path.length) return [at.path, [...raw, path.slice(start)]];
+  if (at.path !== undefined && start < path.length) {
+    raw.push(path.slice(start));
+    return at.path;
+  }
   return undefined;
+}
+
+/** Goes on behind a segment, or ends there. */
+function step<R>(next: Node<R>, path: string, end: number, raw: string[]): R[] | undefined {
+  return end === path.length ? next.routes : search(next, path, end + 1, raw);
 }
 
 /** Digits only, and few enough to be an exact number. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type RequestContext } from "../core/context.ts";
+import type { RequestContext } from "../core/context.ts";
 import type { StatusLike } from "../core/status.ts";
 import { Was } from "../was/was.ts";
 import type { Values } from "./arguments.ts";
@@ -15,7 +15,7 @@ import {
   type AtilaResponse,
   createResponse,
   type HeaderPairs,
-  Reply,
+  type Reply,
   type ReplyBody,
   ResponseState,
 } from "./response.ts";
