@@ -1,0 +1,77 @@
+/**
+ * Vento templates: they wait by themselves, with `await`.
+ *
+ * @module
+ */
+
+import { HttpError } from "../../core/errors.ts";
+import type { EngineSettings, TemplateEngine } from "./engine.ts";
+import { TemplateError } from "./template_error.ts";
+
+/** What Vento knows of an error. */
+interface ErrorContext {
+  readonly type: string;
+  readonly message: string;
+  readonly position?: number;
+  readonly source?: string;
+  readonly file?: string;
+}
+
+/** Loads Vento and makes the engine. */
+export async function createVento(settings: EngineSettings): Promise<TemplateEngine> {
+  const { default: vento } = await import("ventojs");
+  const { source } = settings;
+  const env = vento({
+    autoescape: true,
+    includes: {
+      resolve: (from: string, file: string) => source.resolve(file, from || undefined),
+      load(name: string) {
+        const file = source.read(name);
+        if (file === undefined) return Promise.reject(source.missing(name));
+        return Promise.resolve({ source: file.text });
+      },
+    },
+  });
+  return {
+    async render(given, values) {
+      const name = source.resolve(given);
+      if (settings.autoReload) env.cache.clear();
+      Object.assign(env.filters, settings.filters);
+      try {
+        const { content } = await env.run(name, { ...settings.globals, ...values });
+        return content;
+      } catch (error) {
+        forgetFailures(env.cache);
+        throw await explain(error, name);
+      }
+    },
+  };
+}
+
+/** A template that could not be loaded would stay so for ever: the engine keeps the promise of it. */
+function forgetFailures(cache: Map<string, unknown>): void {
+  for (const [name, template] of cache) {
+    Promise.resolve(template).catch(() => {
+      if (cache.get(name) === template) cache.delete(name);
+    });
+  }
+}
+
+/** The error to reject with: the `HttpError` inside, or one that names template and line. */
+async function explain(error: unknown, name: string): Promise<unknown> {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof HttpError || cause instanceof TemplateError) return cause;
+  }
+  const { getContext } = error as { getContext?: () => ErrorContext | Promise<ErrorContext> };
+  if (typeof getContext !== "function") {
+    const problem = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    return new TemplateError(problem, { template: name, line: 0 }, { cause: error });
+  }
+  const { type, message, position, source, file } = await getContext.call(error);
+  const line = position === undefined || source === undefined
+    ? 0
+    : source.slice(0, position).split(/\r\n|\r|\n/).length;
+  const cause = (error as Error).cause ?? error;
+  const problem = type === "SourceError" ? message : `${type}: ${message}`;
+  return new TemplateError(problem, { template: file ?? name, line }, { cause });
+}
