@@ -1,0 +1,403 @@
+/**
+ * The test client: a process that serves an app script, and requests with cookies.
+ *
+ * @module
+ */
+
+import * as http from "node:http";
+import * as https from "node:https";
+import { resolve } from "node:path";
+import { TEST_ADDRESS_ENV, TEST_PORT_ENV } from "../run_settings.ts";
+import { type ApiStub, createApiStub } from "./api_stub.ts";
+
+/** Options of {@link testClient}. */
+export interface TestClientOptions {
+  /** The script serves HTTPS; its certificate is not checked. Default false. */
+  ssl?: boolean;
+  /** Keep what the server prints to itself; it is shown when it does not start. Default true. */
+  silent?: boolean;
+  /** Start nothing: use the server that runs on that port already. Default false. */
+  dry?: boolean;
+  /** Arguments for the script. Default none. */
+  args?: readonly string[];
+  /** Milliseconds to wait for the first answer. Default 10 000. */
+  startTimeoutMs?: number;
+}
+
+/** What a request may carry. */
+export interface TestRequestOptions {
+  /** Headers. */
+  headers?: HeadersInit;
+  /** Follow redirects. Default true. */
+  redirect?: boolean;
+}
+
+/** An answer, read completely. */
+export interface TestAnswer {
+  /** Status code. */
+  readonly statusCode: number;
+  /** Reason phrase. */
+  readonly reason: string;
+  /** Headers. */
+  readonly headers: Headers;
+  /** Body as text. */
+  readonly text: string;
+  /** Body as bytes. */
+  readonly content: Uint8Array;
+  /** Body parsed by its content type: JSON as a value, everything else as text. */
+  // deno-lint-ignore no-explicit-any -- whatever the server sent
+  readonly data: any;
+  /** Address that answered, after redirects. */
+  readonly url: string;
+}
+
+/** A server under test, and requests to it. */
+export interface TestClient extends AsyncDisposable {
+  /** Address of the server, without a final slash. */
+  readonly origin: string;
+  /** False when the server was running before and is left running. */
+  readonly started: boolean;
+  /** Process of the server, if this client started it. */
+  readonly pid: number | undefined;
+  /** Cookies kept, by name. */
+  readonly cookies: ReadonlyMap<string, string>;
+  /** What the server has printed so far. */
+  output(): string;
+  /** GET. */
+  get(path: string, options?: TestRequestOptions): Promise<TestAnswer>;
+  /** HEAD. */
+  head(path: string, options?: TestRequestOptions): Promise<TestAnswer>;
+  /** OPTIONS. */
+  options(path: string, options?: TestRequestOptions): Promise<TestAnswer>;
+  /** POST: an object as JSON, everything else as it is. */
+  post(path: string, data?: unknown, options?: TestRequestOptions): Promise<TestAnswer>;
+  /** PUT. */
+  put(path: string, data?: unknown, options?: TestRequestOptions): Promise<TestAnswer>;
+  /** PATCH. */
+  patch(path: string, data?: unknown, options?: TestRequestOptions): Promise<TestAnswer>;
+  /** DELETE. */
+  delete(path: string, data?: unknown, options?: TestRequestOptions): Promise<TestAnswer>;
+  /** A path by properties and calls; answers that are not 2xx throw. */
+  api(prefix?: string): ApiStub;
+  /** Ends the server, if this client started it. Safe to call twice. */
+  stop(): Promise<void>;
+}
+
+const HOST = "127.0.0.1";
+const MAX_REDIRECTS = 10;
+const STOP_MS = 10_000;
+
+/**
+ * Starts an app script as a real server on a port of yours, whatever port the script itself names, and
+ * waits until it answers.
+ *
+ * A server that answers on that port already is used and left running.
+ *
+ * @throws {Error} with the output of the server when it does not answer in time; with `dry`, when none runs.
+ */
+export async function testClient(
+  script: string,
+  port: number,
+  options: TestClientOptions = {},
+): Promise<TestClient> {
+  const { ssl = false, silent = true, dry = false, args = [], startTimeoutMs = 10_000 } = options;
+  const origin = `${ssl ? "https" : "http"}://${HOST}:${port}`;
+  if (await isListening(port)) return new RunningClient(origin, undefined);
+  if (dry) throw new Error(`Cannot test ${script} dry: nothing listens on port ${port}`);
+
+  const server = new ServerProcess(script, port, args, silent);
+  const deadline = Date.now() + startTimeoutMs;
+  for (;;) {
+    if (await isListening(port)) return new RunningClient(origin, server);
+    const ended = await server.endedWithin(50);
+    if (ended !== undefined) {
+      throw new Error(`${script} ended with code ${ended} before it served:\n${server.output()}`);
+    }
+    if (Date.now() > deadline) {
+      await server.stop();
+      throw new Error(
+        `${script} did not serve port ${port} within ${startTimeoutMs} ms:\n${server.output()}`,
+      );
+    }
+  }
+}
+
+async function isListening(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: HOST, port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
+  }
+}
+
+/** The process of the script. */
+class ServerProcess {
+  readonly pid: number;
+  #child: Deno.ChildProcess;
+  #output = "";
+  #readers: Promise<void>[];
+  #stopped: Promise<void> | undefined;
+
+  constructor(script: string, port: number, args: readonly string[], silent: boolean) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--quiet", "--no-prompt", resolve(script), ...args],
+      env: { [TEST_PORT_ENV]: String(port), [TEST_ADDRESS_ENV]: HOST },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    this.pid = this.#child.pid;
+    this.#readers = [this.#child.stdout, this.#child.stderr].map((stream) =>
+      this.#collect(stream, silent)
+    );
+  }
+
+  output(): string {
+    return this.#output;
+  }
+
+  async endedWithin(ms: number): Promise<number | undefined> {
+    let timer: number | undefined;
+    const wait = new Promise<undefined>((done) => {
+      timer = Number(setTimeout(done, ms));
+    });
+    const status = await Promise.race([this.#child.status, wait]);
+    clearTimeout(timer);
+    if (status === undefined) return undefined;
+    await Promise.all(this.#readers);
+    return status.code;
+  }
+
+  /** Asks it to stop, then insists. */
+  stop(): Promise<void> {
+    return this.#stopped ??= (async () => {
+      this.#signal("SIGTERM");
+      if (await this.endedWithin(STOP_MS) === undefined) this.#signal("SIGKILL");
+      await this.#child.status;
+      await Promise.all(this.#readers);
+    })();
+  }
+
+  #signal(signal: Deno.Signal): void {
+    try {
+      this.#child.kill(signal);
+    } catch (error) {
+      // It has ended on its own in the meantime, which is what was wanted.
+      if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array>, silent: boolean): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      this.#output += decoder.decode(chunk, { stream: true });
+      if (!silent) await Deno.stderr.write(chunk);
+    }
+  }
+}
+
+/** Requests to a server, started or found. */
+class RunningClient implements TestClient {
+  readonly origin: string;
+  readonly #server: ServerProcess | undefined;
+  #cookies = new Map<string, string>();
+
+  constructor(origin: string, server: ServerProcess | undefined) {
+    this.origin = origin;
+    this.#server = server;
+  }
+
+  get started(): boolean {
+    return this.#server !== undefined;
+  }
+  get pid(): number | undefined {
+    return this.#server?.pid;
+  }
+  get cookies(): ReadonlyMap<string, string> {
+    return this.#cookies;
+  }
+  output(): string {
+    return this.#server?.output() ?? "";
+  }
+
+  get(path: string, options?: TestRequestOptions): Promise<TestAnswer> {
+    return this.#request("GET", path, undefined, options);
+  }
+  head(path: string, options?: TestRequestOptions): Promise<TestAnswer> {
+    return this.#request("HEAD", path, undefined, options);
+  }
+  options(path: string, options?: TestRequestOptions): Promise<TestAnswer> {
+    return this.#request("OPTIONS", path, undefined, options);
+  }
+  post(path: string, data?: unknown, options?: TestRequestOptions): Promise<TestAnswer> {
+    return this.#request("POST", path, data, options);
+  }
+  put(path: string, data?: unknown, options?: TestRequestOptions): Promise<TestAnswer> {
+    return this.#request("PUT", path, data, options);
+  }
+  patch(path: string, data?: unknown, options?: TestRequestOptions): Promise<TestAnswer> {
+    return this.#request("PATCH", path, data, options);
+  }
+  delete(path: string, data?: unknown, options?: TestRequestOptions): Promise<TestAnswer> {
+    return this.#request("DELETE", path, data, options);
+  }
+
+  api(prefix = ""): ApiStub {
+    return createApiStub(async (method, path, data, query) => {
+      const text = new URLSearchParams(
+        Object.entries(query ?? {}).flatMap(([name, value]) =>
+          [value].flat().map((one) => [name, String(one)])
+        ),
+      ).toString();
+      const answer = await this.#request(method, text === "" ? path : `${path}?${text}`, data, {
+        headers: { accept: "application/json" },
+      });
+      if (answer.statusCode < 200 || answer.statusCode > 299) {
+        throw new Error(`${method} ${path} answered ${answer.statusCode}: ${answer.text}`, {
+          cause: answer,
+        });
+      }
+      return answer.data;
+    }, prefix.replace(/\/$/, ""));
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #request(
+    method: string,
+    path: string,
+    data: unknown,
+    { headers, redirect = true }: TestRequestOptions = {},
+  ): Promise<TestAnswer> {
+    let url = new URL(path, this.origin);
+    const all = new Headers(headers);
+    let body = await bodyOf(data, all);
+    for (let hop = 0;; hop++) {
+      if (url.origin === this.origin && this.#cookies.size > 0 && !headersHave(headers, "cookie")) {
+        all.set("cookie", [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; "));
+      }
+      const answer = await send(method, url, all, body);
+      this.#keepCookies(answer.headers);
+      const location = answer.headers.get("location");
+      const { statusCode } = answer;
+      if (!redirect || location === null || ![301, 302, 303, 307, 308].includes(statusCode)) {
+        return answer;
+      }
+      if (hop === MAX_REDIRECTS) throw new Error(`${path} redirects more than ${hop} times`);
+      url = new URL(location, url);
+      if (statusCode === 303 || (statusCode < 303 && method === "POST")) {
+        method = "GET";
+        body = undefined;
+        all.delete("content-type");
+      }
+    }
+  }
+
+  #keepCookies(headers: Headers): void {
+    for (const line of headers.getSetCookie()) {
+      const [pair, ...attributes] = line.split(";").map((part) => part.trim());
+      const equals = pair!.indexOf("=");
+      const name = pair!.slice(0, equals);
+      const ended = attributes.some((attribute) => {
+        const [key, value = ""] = attribute.split("=");
+        return key!.toLowerCase() === "max-age" && Number(value) <= 0 ||
+          key!.toLowerCase() === "expires" && Date.parse(value) <= Date.now();
+      });
+      if (ended) this.#cookies.delete(name);
+      else this.#cookies.set(name, pair!.slice(equals + 1));
+    }
+  }
+}
+
+function headersHave(headers: HeadersInit | undefined, name: string): boolean {
+  return new Headers(headers).has(name);
+}
+
+/** The bytes of a request body; sets the content type that goes with it. */
+async function bodyOf(data: unknown, headers: Headers): Promise<Uint8Array | undefined> {
+  if (data === undefined) return undefined;
+  const isPlain = typeof data === "object" && data !== null &&
+    (Array.isArray(data) || Object.getPrototypeOf(data) === Object.prototype);
+  const request = new Request("http://localhost/", {
+    method: "POST",
+    body: isPlain ? JSON.stringify(data) : data as BodyInit,
+    headers: isPlain ? { "content-type": "application/json" } : {},
+  });
+  const type = request.headers.get("content-type");
+  if (!headers.has("content-type") && type !== null) headers.set("content-type", type);
+  return await request.bytes();
+}
+
+/**
+ * One request on a connection of its own. `fetch` could not be told to accept the certificate of this
+ * server alone, and would keep connections that hold up a graceful stop.
+ */
+function send(
+  method: string,
+  url: URL,
+  headers: Headers,
+  body: Uint8Array | undefined,
+): Promise<TestAnswer> {
+  return new Promise((done, failed) => {
+    const options: https.RequestOptions = {
+      method,
+      agent: false,
+      rejectUnauthorized: false,
+      headers: {
+        ...Object.fromEntries(headers),
+        ...(body === undefined ? {} : { "content-length": body.byteLength }),
+      },
+    };
+    const request = (url.protocol === "https:" ? https : http).request(url, options, (message) => {
+      const chunks: Uint8Array[] = [];
+      message.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+      message.on("error", failed);
+      message.on("aborted", () => failed(new Error(`${method} ${url} was cut off by the server`)));
+      message.on("end", () => {
+        const answered = new Headers();
+        for (let i = 0; i < message.rawHeaders.length; i += 2) {
+          answered.append(message.rawHeaders[i]!, message.rawHeaders[i + 1]!);
+        }
+        done(
+          answerOf(message.statusCode!, message.statusMessage ?? "", answered, chunks, url.href),
+        );
+      });
+    });
+    request.on("error", failed);
+    request.end(body);
+  });
+}
+
+function answerOf(
+  statusCode: number,
+  reason: string,
+  headers: Headers,
+  chunks: readonly Uint8Array[],
+  url: string,
+): TestAnswer {
+  const content = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    content.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  const text = new TextDecoder().decode(content);
+  const isJson = /^application\/([\w.-]+\+)?json\b/.test(headers.get("content-type") ?? "");
+  return {
+    statusCode,
+    reason,
+    headers,
+    content,
+    text,
+    url,
+    data: isJson && text !== "" ? JSON.parse(text) : text,
+  };
+}
