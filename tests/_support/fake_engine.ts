@@ -83,6 +83,7 @@ class FakeEngine implements Engine {
 }
 
 function say(what: string): void {
+  // deno-lint-ignore no-console -- the tests read it
   console.log(`${wac.workerId} ${what}`);
 }
 

@@ -53,7 +53,7 @@ import { service, setWorkerCriticalPoint } from ${
 void service, setWorkerCriticalPoint;
 ${before}
 const server = await runFake(${options}, ${fake});
-console.log("listening", server.address, server.port, server.workers.length);
+console.log("listening", server.address, server.port, server.workers.length, Deno.pid);
 `,
     );
     return path;
@@ -128,9 +128,9 @@ export class ServiceProcess implements AsyncDisposable {
     }
   }
 
-  /** Port of a script that prints when it listens. */
+  /** Port of a script that prints when it listens: in the first process, not in those below it. */
   async port(): Promise<number> {
-    const line = await this.line(/^listening /);
+    const line = await this.line(new RegExp(`^listening .* ${this.pid}$`));
     return Number(line.split(" ")[2]);
   }
 

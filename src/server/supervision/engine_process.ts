@@ -53,15 +53,14 @@ export async function runEngineProcess(
   startEngine: StartEngine,
   start: EngineStart,
 ): Promise<Server> {
-  const report = (message: EngineReport) => {
-    if (process.connected) process.send!(message);
-  };
+  // Orders and signals may come before the engine has started.
+  const server = new EngineServer();
   await setProcessTitle("engine");
   let body: Body;
   try {
     body = settings.workers === 1
-      ? await ownBody(service, settings, startEngine, start, report)
-      : await hostBody(service, settings, start, report);
+      ? await ownBody(service, settings, startEngine, start)
+      : await hostBody(service, settings, start);
   } catch (error) {
     const failure = describeStartFailure(error, { address: settings.address, port: start.port });
     // The supervisor writes the line, so that there is exactly one. The report has to be out first.
@@ -69,38 +68,29 @@ export async function runEngineProcess(
       if (process.connected) process.send!({ type: "failed", failure }, () => sent());
       else sent();
     });
-    Deno.exit(EXIT_FAILED);
+    return Deno.exit(EXIT_FAILED);
   }
-  const server = new EngineServer(body, report);
+  server.serve(body);
   watchCriticalPoint(service, body);
-  report({ type: "ready", ...factsOf(body) });
+  const { address, port, watched, workers } = body;
+  report({ type: "ready", address, port, watched, workers });
   return server;
 }
 
-function factsOf(body: Body) {
-  const { address, port, watched, workers } = body;
-  return { address, port, watched, workers };
+function report(message: EngineReport): void {
+  if (process.connected) process.send!(message);
 }
 
 class EngineServer implements Server {
-  #body: Body;
+  #body: Body | undefined;
   #finished = Promise.withResolvers<number>();
   #stopping: Promise<void> | undefined;
 
-  constructor(body: Body, report: (message: EngineReport) => void) {
-    this.#body = body;
-    const log = wac.logger.get("server");
-    process.on("message", (order: unknown) => {
-      const { type } = order as Order;
-      if (type === "ping") return report({ type: "pong" });
-      if (type === "rotate") return this.#rotate();
-      if (type === "stop") return this.#stopAndExit((order as Order & { graceMs: number }).graceMs);
-      body.beforeReload().catch((error) => log.trace(error))
-        .finally(() => report({ type: "reloadPrepared" }));
-    });
+  constructor() {
+    process.on("message", (order: unknown) => this.#obey(order as Order));
     process.on("disconnect", () => {
       if (this.#stopping !== undefined) return;
-      log.log("the supervisor is gone; this engine process stops", "error");
+      wac.logger.get("server").log("the supervisor is gone; this engine process stops", "error");
       this.#stopAndExit(DEFAULT_GRACE_SECONDS * 1000);
     });
     onEngineSignals({
@@ -112,16 +102,21 @@ class EngineServer implements Server {
     });
   }
 
+  /** Goes on with what serves now. */
+  serve(body: Body): void {
+    this.#body = body;
+  }
+
   get address(): string {
-    return this.#body.address;
+    return this.#body!.address;
   }
 
   get port(): number {
-    return this.#body.port;
+    return this.#body!.port;
   }
 
   get workers(): readonly WorkerInfo[] {
-    return this.#body.workers;
+    return this.#body?.workers ?? [];
   }
 
   get exitCode(): number {
@@ -136,13 +131,29 @@ class EngineServer implements Server {
     return this.#stop(graceMs(timeoutSeconds));
   }
 
+  #obey(order: Order): void {
+    switch (order.type) {
+      case "ping":
+        return report({ type: "pong" });
+      case "rotate":
+        return this.#rotate();
+      case "stop":
+        return this.#stopAndExit(order.graceMs);
+      case "beforeReload":
+        (this.#body?.beforeReload() ?? Promise.resolve())
+          .catch((error) => wac.logger.get("server").trace(error))
+          .finally(() => report({ type: "reloadPrepared" }));
+    }
+  }
+
   #rotate(): void {
     wac.logger.rotate();
-    this.#body.rotate();
+    this.#body?.rotate();
   }
 
   #stop(grace: number): Promise<void> {
-    return this.#stopping ??= this.#body.stop(grace).finally(() =>
+    // Before it serves there is nothing that would have to end gracefully.
+    return this.#stopping ??= (this.#body?.stop(grace) ?? Promise.resolve()).finally(() =>
       this.#finished.resolve(EXIT_NORMAL)
     );
   }
@@ -161,7 +172,6 @@ async function ownBody(
   settings: RunSettings,
   startEngine: StartEngine,
   start: EngineStart,
-  report: (message: EngineReport) => void,
 ): Promise<Body> {
   const engine = await startEngine(service, {
     address: settings.address,
@@ -214,7 +224,6 @@ async function hostBody(
   service: Service,
   settings: RunSettings,
   start: EngineStart,
-  report: (message: EngineReport) => void,
 ): Promise<Body> {
   wac.logger = openLogs(service, settings, false);
   wac.workerId = "M";

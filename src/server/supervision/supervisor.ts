@@ -136,6 +136,8 @@ class Supervisor implements Server {
     try {
       this.#onReady(engine, await engine.ready);
     } catch (error) {
+      // A signal has ended the start; the process follows when everything is down.
+      if (this.#stopping) return await new Promise(() => {});
       this.#unsignal();
       throw error;
     }

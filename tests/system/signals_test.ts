@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { curl, ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
+
+async function start(workshop: Workshop, workers: number, before = ""): Promise<ServiceProcess> {
+  const script = await workshop.script({ options: `{ port: 0, workers: ${workers} }`, before });
+  return workshop.start(script);
+}
+
+for (const workers of [1, 2]) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
+    Deno.test(`SRV-21 SRV-22 SRV-23 ${signal} answers every accepted request, ${workers} worker(s)`, async () => {
+      await using workshop = await Workshop.open();
+      const service = await start(workshop, workers);
+      const port = await service.port();
+      const slow = Array.from({ length: 8 }, () => curl(port, "/slow?ms=1000"));
+      await until(() => established(port), (count) => count >= 8, "8 connections");
+      service.signal(signal);
+      assert.deepEqual(
+        new Set((await Promise.all(slow)).map(({ body }) => body)),
+        new Set(["slow"]),
+      );
+      assert.equal(await service.code(), 0);
+      assert.equal((await curl(port, "/")).status, 0);
+    });
+  }
+
+  Deno.test(`SRV-21 SRV-23 a second signal ends it at once, ${workers} worker(s)`, async () => {
+    await using workshop = await Workshop.open();
+    const service = await start(workshop, workers);
+    const port = await service.port();
+    const slow = curl(port, "/slow?ms=60000", { seconds: 30 });
+    await until(() => established(port), (count) => count >= 1, "a connection");
+    service.signal("SIGTERM");
+    await service.line(/shutdown 30000/);
+    service.signal("SIGINT");
+    assert.equal(await service.code(), 130);
+    assert.equal((await slow).status, 0);
+  });
+
+  Deno.test(`SRV-21 LOG-06 SIGUSR1 rotates the logs, ${workers} worker(s)`, async () => {
+    await using workshop = await Workshop.open();
+    const logs = join(workshop.path, "logs");
+    const service = await start(
+      workshop,
+      workers,
+      `service.logDirectory = ${JSON.stringify(logs)};`,
+    );
+    const port = await service.port();
+    if (workers === 2) {
+      const files = async () => {
+        const names: string[] = [];
+        for await (const { name } of Deno.readDir(logs)) names.push(name);
+        return names;
+      };
+      const isOld = (name: string) => /^server-\d{8}.*\.log$/.test(name);
+      await until(files, (names) => names.includes("server.log"), "server.log");
+      service.signal("SIGUSR1");
+      await until(files, (names) => names.some(isOld), "an old server.log");
+      service.signal("SIGTERM");
+      assert.equal(await service.code(), 0);
+      assert.match(await Deno.readTextFile(join(logs, "server.log")), /SIGTERM: stopping/);
+      const old = (await files()).find(isOld)!;
+      assert.match(await Deno.readTextFile(join(logs, old)), /serving on 127\.0\.0\.1/);
+    } else {
+      // The fake engine keeps the console; that the signal does not end the process is what is left.
+      service.signal("SIGUSR1");
+      assert.equal((await who(port))?.pid, service.pid);
+    }
+  });
+}
+
+Deno.test("SRV-21 SRV-23 without a supervisor HUP ends with the exit code that asks for a restart", async () => {
+  await using workshop = await Workshop.open();
+  const service = await start(workshop, 1);
+  await service.port();
+  service.signal("SIGHUP");
+  assert.equal(await service.code(), 3);
+  await service.line(/^W0 umounted/);
+});
+
+Deno.test("SRV-21 HTTP-39 HUP replaces the engine process while every request is answered", async () => {
+  await using workshop = await Workshop.open();
+  const service = await start(workshop, 2);
+  const port = await service.port();
+  const old = (await who(port))!.pid;
+  const slow = curl(port, "/slow?ms=1500");
+  await until(() => established(port), (count) => count >= 1, "a connection");
+  service.signal("SIGHUP");
+  const pids = new Set<number>();
+  const { pid } = (await until(
+    async () => {
+      const answer = await who(port);
+      assert.ok(answer !== undefined, "a request was not answered");
+      pids.add(answer.pid);
+      return answer;
+    },
+    (answer) => answer.pid !== old,
+    "a new engine process",
+  ))!;
+  assert.deepEqual(pids, new Set([old, pid]));
+  assert.equal((await slow).body, "slow", "what the old one had was answered");
+  await service.line(/^W1 reloaded/);
+  assert.equal(service.lines.filter((line) => / beforeReload$/.test(line)).length, 2);
+});
+
+Deno.test("SRV-21 a signal to the process group reaches the supervisor only", async () => {
+  await using workshop = await Workshop.open();
+  const service = await start(workshop, 2);
+  const port = await service.port();
+  const { pid: engine } = (await who(port))!;
+  for (const signal of ["SIGINT", "SIGQUIT", "SIGHUP"] as const) Deno.kill(engine, signal);
+  assert.equal((await who(port))?.pid, engine);
+  assert.ok(!service.lines.some((line) => line.includes("shutdown")));
+});
+
+/** Connections that clients hold to the port. */
+async function established(port: number): Promise<number> {
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  const lines = (await Deno.readTextFile("/proc/net/tcp")).split("\n").slice(1);
+  return lines.filter((line) => {
+    const [, local, , state] = line.trim().split(/\s+/);
+    return state === "01" && local?.endsWith(`:${hex}`);
+  }).length;
+}
