@@ -160,12 +160,12 @@ class ServerProcess {
 
   async endedWithin(ms: number): Promise<number | undefined> {
     let timer: number | undefined;
-    const wait = new Promise<undefined>((done) => {
+    const wait = new Promise<void>((done) => {
       timer = Number(setTimeout(done, ms));
     });
     const status = await Promise.race([this.#child.status, wait]);
     clearTimeout(timer);
-    if (status === undefined) return undefined;
+    if (!status) return undefined;
     await Promise.all(this.#readers);
     return status.code;
   }
