@@ -347,7 +347,9 @@ function makeEngine(
         return template;
       } catch (thrown) {
         const { message, lineno } = thrown as Error & { lineno?: number };
-        throw new TemplateError(message, { template: name, line: lineno ?? 0 }, { cause: thrown });
+        // The parser knows no line where the text ends too early.
+        const line = lineno || text.trimEnd().split("\n").length;
+        throw new TemplateError(message, { template: name, line }, { cause: thrown });
       }
     }
   }
