@@ -204,7 +204,7 @@ function entriesOf(data: unknown, form: string): [string, string][] {
   const plain = typeof data === "object" && data !== null && !(data instanceof Blob) &&
     !(data instanceof ArrayBuffer) && !ArrayBuffer.isView(data) &&
     !(data instanceof ReadableStream);
-  if (!plain) throw new TypeError(`Cannot make ${form} of ${typeof data}: expected a record`);
+  if (!plain) throw new TypeError(`Cannot make ${form} of ${kindOf(data)}: expected a record`);
   const pairs: Iterable<[string, unknown]> = Array.isArray(data) || data instanceof FormData ||
       data instanceof Map
     ? data as Iterable<[string, unknown]>
@@ -217,4 +217,10 @@ function entriesOf(data: unknown, form: string): [string, string][] {
     }
   }
   return entries;
+}
+
+function kindOf(data: unknown): string {
+  return typeof data === "object" && data !== null
+    ? data.constructor?.name ?? "object"
+    : typeof data;
 }

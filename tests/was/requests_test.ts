@@ -1,0 +1,414 @@
+import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
+import { createContext } from "../../src/core/context.ts";
+import { aliases, AliasRegistry } from "../../src/was/aliases.ts";
+import { setBackendKeepAlive } from "../../src/was/backend_clients.ts";
+import { wac } from "../../src/was/wac.ts";
+import { Was } from "../../src/was/was.ts";
+import { recordLogs } from "../_support/log_recorder.ts";
+import { rawBackend, until } from "../_support/raw_backend.ts";
+
+interface Echo {
+  method: string;
+  url: string;
+  body: string;
+  headers: Record<string, string>;
+}
+
+/** A backend that tells what it was asked, and the end of all clients when it is disposed. */
+function echo(): { origin: string; port: number } & AsyncDisposable {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (req) => {
+    const body = await req.text();
+    const { pathname, search } = new URL(req.url);
+    const headers = Object.fromEntries(req.headers);
+    return Response.json({ method: req.method, url: pathname + search, body, headers });
+  });
+  return {
+    origin: `http://127.0.0.1:${server.addr.port}`,
+    port: server.addr.port,
+    [Symbol.asyncDispose]: async () => {
+      await wac.backends[Symbol.asyncDispose]();
+      await server.shutdown();
+    },
+  };
+}
+
+Deno.test("WAS-02 requests run side by side from the moment they are made", async () => {
+  let arrived = 0;
+  let answer!: () => void;
+  const all = new Promise<void>((resolve) => answer = resolve);
+  await using backend = rawBackend(async (conn) => {
+    await conn.request();
+    if (++arrived === 5) answer();
+    await all;
+    await conn.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  });
+  const was = new Was();
+  const futures = Array.from({ length: 5 }, () => was.get(`${backend.origin}/`));
+  // nobody awaits yet, and still all five arrive
+  await all;
+  for (const future of futures) equal((await future).statusCode, 200);
+  await wac.backends[Symbol.asyncDispose]();
+});
+
+Deno.test("WAS-03 data of GET, DELETE, OPTIONS and HEAD becomes the query", async () => {
+  using _logs = recordLogs();
+  await using backend = echo();
+  const was = new Was();
+  const at = async (method: "get" | "delete" | "options", path: string, data?: object | string) => {
+    const { method: sent, url, body, headers } = await was[method]<Echo>(
+      backend.origin + path,
+      data,
+    ).dataOrThrow();
+    equal(body, "");
+    equal(headers["content-type"], undefined);
+    return [sent, url];
+  };
+  deepEqual(await at("get", "/a"), ["GET", "/a"]);
+  deepEqual(await at("get", "/a", { q: "x y&z", n: 1, l: ["a", "b"], no: undefined, e: null }), [
+    ...["GET", "/a?q=x+y%26z&n=1&l=a&l=b&e="],
+  ]);
+  deepEqual(await at("get", "/a?b=1", { c: 2 }), ["GET", "/a?b=1&c=2"]);
+  deepEqual(await at("get", "/a?", "raw=%20&x"), ["GET", "/a?raw=%20&x"]);
+  deepEqual(await at("get", "/a#frag", "b=1"), ["GET", "/a?b=1"]);
+  deepEqual(await at("get", "/a", {}), ["GET", "/a"]);
+  deepEqual(await at("delete", "/a", { id: 7 }), ["DELETE", "/a?id=7"]);
+  deepEqual(await at("options", "/a", { id: 7 }), ["OPTIONS", "/a?id=7"]);
+  const head = await was.head(`${backend.origin}/a`, { id: 7 });
+  deepEqual([head.status, head.statusCode, head.text], [3, 200, ""]);
+  const bytes = await was.get(`${backend.origin}/a`, new Uint8Array(1));
+  deepEqual([bytes.status, bytes.statusCode], [-1, 701]);
+});
+
+Deno.test("WAS-04 WAS-07 WAS-08 bodies are encoded by their content type, JSON by default", async () => {
+  using _logs = recordLogs();
+  await using backend = echo();
+  const was = new Was();
+  const url = `${backend.origin}/`;
+  const sent = async (data?: unknown, type?: string) => {
+    const options = type === undefined ? {} : { headers: [["Content-Type", type]] as HeadersInit };
+    const { body, headers } = await was.post<Echo>(url, data as object, options).dataOrThrow();
+    return [body, headers["content-type"], headers["content-length"]];
+  };
+  deepEqual(await sent({ a: [1, "ü"] }), ['{"a":[1,"ü"]}', "application/json", "14"]);
+  deepEqual(await sent([1]), ["[1]", "application/json", "3"]);
+  deepEqual(await sent("as it is"), ["as it is", "application/json", "8"]);
+  deepEqual(await sent(new TextEncoder().encode("bytes")), ["bytes", "application/json", "5"]);
+  deepEqual(await sent(), ["", undefined, "0"]);
+  deepEqual(await sent(""), ["", undefined, "0"]);
+  const form = "application/x-www-form-urlencoded";
+  deepEqual(await sent({ a: "x y", b: [1, 2] }, form), ["a=x+y&b=1&b=2", form, "13"]);
+  deepEqual(await sent(new URLSearchParams({ a: "1" })), ["a=1", form, "3"]);
+  deepEqual(await sent({ a: 1, b: "x" }, "text/namevalue"), ["a=1\r\nb=x", "text/namevalue", "8"]);
+  deepEqual(await sent("<a/>", "text/xml"), ["<a/>", "text/xml", "4"]);
+  deepEqual(await sent({ a: 1 }, "application/merge-patch+json"), [
+    ...['{"a":1}', "application/merge-patch+json", "7"],
+  ]);
+  deepEqual(await sent(new Blob(["blob"], { type: "text/x" })), ["blob", "text/x", "4"]);
+  const stream = ReadableStream.from([new TextEncoder().encode("streamed")]);
+  deepEqual(await sent(stream, "text/plain"), ["streamed", "text/plain", undefined]);
+  for (const method of ["put", "patch"] as const) {
+    const got = await was[method]<Echo>(url, { a: 1 }).dataOrThrow();
+    deepEqual([got.method, got.body], [method.toUpperCase(), '{"a":1}']);
+  }
+  const bad = await was.post(url, { a: 1 }, { headers: { "content-type": "text/xml" } });
+  deepEqual([bad.status, bad.statusCode], [-1, 701]);
+  match(bad.error!.message, /Cannot encode an object as text\/xml/);
+});
+
+Deno.test("WAS-07 an app may have other default types, a request its own", async () => {
+  await using backend = echo();
+  class XmlWas extends Was {
+    protected override get defaultRequestType(): readonly [string, string] {
+      return ["text/xml", "*/*"];
+    }
+  }
+  const url = `${backend.origin}/`;
+  const types = async (was: Was, headers?: Record<string, string>) => {
+    const got = await was.post<Echo>(url, "<a/>", { headers }).dataOrThrow();
+    return [got.headers["content-type"], got.headers["accept"]];
+  };
+  deepEqual(await types(new Was()), ["application/json", "application/json"]);
+  deepEqual(await types(new XmlWas()), ["text/xml", "*/*"]);
+  deepEqual(await types(new XmlWas(), { accept: "text/plain" }), ["text/xml", "text/plain"]);
+});
+
+Deno.test("WAS-05 an upload is a multipart form of text, bytes, blobs and open files", async () => {
+  using _logs = recordLogs();
+  const dir = await Deno.makeTempDir();
+  const bytes = Uint8Array.from({ length: 200_000 }, (_, i) => (i * i) >> 3);
+  await Deno.writeFile(`${dir}/data.bin`, bytes);
+  const got: [string, string, string, Uint8Array][] = [];
+  let length = "";
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (req) => {
+    length = req.headers.get("content-length") ?? "chunked";
+    for (const [name, value] of await req.formData()) {
+      if (typeof value === "string") got.push([name, value, "", new Uint8Array()]);
+      else got.push([name, value.name, value.type, await value.bytes()]);
+    }
+    return new Response(null, { status: 204 });
+  });
+  const url = `http://127.0.0.1:${server.addr.port}/`;
+  const was = new Was();
+  {
+    using file = await Deno.open(`${dir}/data.bin`);
+    await file.seek(1000, Deno.SeekMode.Start);
+    const result = await was.upload(url, {
+      name: "x\r\nü",
+      n: 7,
+      'odd "name"': new File(["hello"], 'a "b".txt', { type: "text/plain" }),
+      raw: bytes,
+      blob: new Blob(["blob"]),
+      many: ["1", new Blob(["2"])],
+      file,
+    }, { headers: { "X-A": "b" } });
+    equal(result.statusCode, 204);
+  }
+  const none = new Uint8Array();
+  const binary = "application/octet-stream";
+  deepEqual(got.map((one) => one.slice(0, 3)), [
+    ["name", "x\r\nü", ""],
+    ["n", "7", ""],
+    // as browsers escape them; the parser of this server leaves them so
+    ["odd %22name%22", "a %22b%22.txt", "text/plain"],
+    ["raw", "raw", binary],
+    ["blob", "blob", binary],
+    ["many", "1", ""],
+    ["many", "many", binary],
+    ["file", "file", binary],
+  ]);
+  deepEqual(got[0]![3], none);
+  deepEqual(got[3]![3], bytes);
+  deepEqual(got[7]![3], bytes.slice(1000));
+  ok(Number(length) > 399_000);
+  const form = new FormData();
+  form.set("a", "b");
+  got.length = 0;
+  equal((await was.upload(url, form)).statusCode, 204);
+  equal((await was.post(url, form)).statusCode, 204);
+  deepEqual(got.map((one) => one.slice(0, 2)), [["a", "b"], ["a", "b"]]);
+  equal((await was.upload(url, { a: { b: 1 } as never })).status, -1);
+  await wac.backends[Symbol.asyncDispose]();
+  await server.shutdown();
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("WAS-06 WAS-11 options: headers in every form, auth, useCache, meta", async () => {
+  using _logs = recordLogs();
+  await using backend = echo();
+  const was = new Was();
+  const url = `${backend.origin}/`;
+  const forms: (HeadersInit | Record<string, string>)[] = [
+    [["X-A", "1"], ["Accept", "text/x"]],
+    { "X-A": "1", Accept: "text/x" },
+    new Headers([["X-A", "1"], ["Accept", "text/x"]]),
+  ];
+  for (const headers of forms) {
+    const got = (await was.get<Echo>(url, undefined, { headers }).dataOrThrow()).headers;
+    deepEqual([got["x-a"], got["accept"]], ["1", "text/x"]);
+    match(got["user-agent"]!, /^Skitai\/\d+\.\d+$/);
+  }
+  const token = await was.get<Echo>(url, undefined, { auth: ["t"] }).dataOrThrow();
+  equal(token.headers["authorization"], "Bearer t");
+  const fresh = await was.get<Echo>(url, undefined, { useCache: false }).dataOrThrow();
+  equal(fresh.headers["cache-control"], "no-cache");
+  const meta = { a: 1 };
+  equal((await was.get(url, undefined, { meta })).meta, meta);
+  throws(() => was.get(url, undefined, { meta: { reqid: 1 } }), /"reqid" of meta is reserved/);
+  throws(() => was.get(url, undefined, { auth: [] as never }), /auth is \[user, password\]/);
+  throws(
+    () => was.get(url, undefined, { tiemout: 3 } as never),
+    /unknown option "tiemout"; known are auth, headers, useCache, meta, filter, callback, timeout/,
+  );
+  const bad: Record<string, string>[] = [
+    { "bad name": "x" },
+    { "x-a": "a\r\nx-b: c" },
+    { "content-length": "5" },
+    { "transfer-encoding": "chunked" },
+  ];
+  for (const headers of bad) {
+    const result = await was.get(url, undefined, { headers });
+    deepEqual([result.status, result.statusCode], [-1, 701], JSON.stringify(headers));
+  }
+});
+
+Deno.test("WAS-06 RES-17 the timeout of a request closes its connection", async () => {
+  using logs = recordLogs();
+  let gone = false;
+  await using backend = rawBackend(async (conn) => {
+    await conn.request();
+    await conn.drained();
+    gone = true;
+  });
+  const result = await new Was().get(`${backend.origin}/`, undefined, { timeout: 0.05 });
+  deepEqual([result.status, result.statusCode, result.data], [1, 730, null]);
+  await until("the backend sees the end", () => gone);
+  equal(wac.backends.stats().open, 0);
+  equal(logs.entries.length, 1);
+  await wac.backends[Symbol.asyncDispose]();
+});
+
+Deno.test("WAS-23 without address or with an unknown alias a call throws at once", () => {
+  const was = new Was();
+  for (const uri of [undefined, "", 7, null]) {
+    throws(() => was.get(uri as unknown as string), /no URL or alias was given/);
+  }
+  throws(() => was.get("@no-such-alias/x"), /"@no-such-alias": no such alias/);
+  throws(() => was.get.lb("http://a.test/"), /expected @alias\/path/);
+});
+
+Deno.test("WAS-23 whatever else is wrong gives status -1", async () => {
+  using logs = recordLogs();
+  aliases.define("@was-23-db", "sqlite3", "/tmp/x.db");
+  const was = new Was();
+  for (const uri of ["ftp://a.test/", "/relative", "http://", "@was-23-db/x"]) {
+    const result = await was.get(uri);
+    deepEqual([result.status, result.statusCode, result.data], [-1, 701, null], uri);
+    ok(result.error instanceof TypeError);
+  }
+  equal(logs.entries.length, 4);
+  aliases.delete("@was-23-db");
+  await wac.backends[Symbol.asyncDispose]();
+});
+
+Deno.test("ALI-11 ALI-03 WAS-11 an alias gives host, base path and credentials", async () => {
+  const right = `Basic ${btoa("us@r:p/w")}`;
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (req) => {
+    if (req.headers.get("authorization") === right) return new Response(new URL(req.url).pathname);
+    return new Response(null, { status: 401, headers: { "www-authenticate": "Basic realm=x" } });
+  });
+  const { port } = server.addr;
+  aliases.define("@ali-11", "http", `us%40r:p%2Fw@127.0.0.1:${port}/base/`);
+  const was = new Was();
+  for (
+    const [uri, path] of [["@ali-11", "/base"], ["@ali-11/", "/base/"], ["@ali-11/a", "/base/a"]]
+  ) {
+    const result = await was.get(uri!);
+    deepEqual([result.statusCode, result.text || result.content], [
+      200,
+      result.text || new TextEncoder().encode(path),
+    ]);
+    equal(result.text, path);
+    equal(result.node, `127.0.0.1:${port}`);
+    ok(!result.url.includes("@"));
+  }
+  const other = await was.get("@ali-11/a", undefined, { auth: ["us@r", "wrong"] });
+  equal(other.statusCode, 401);
+  aliases.delete("@ali-11");
+  await wac.backends[Symbol.asyncDispose]();
+  await server.shutdown();
+});
+
+Deno.test("WAS-18 ALI-05 requests to an alias go to the least busy member by weight", async () => {
+  const counts = [0, 0];
+  let arrived = 0;
+  let answer!: () => void;
+  const all = new Promise<void>((resolve) => answer = resolve);
+  const member = (index: number) =>
+    rawBackend(async (conn) => {
+      await conn.request();
+      counts[index]!++;
+      if (++arrived === 8) answer();
+      await all;
+      await conn.write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    });
+  await using a = member(0);
+  await using b = member(1);
+  aliases.define("@was-18", "http", [`127.0.0.1:${a.port} 3`, `127.0.0.1:${b.port}`]);
+  const was = new Was();
+  // also when the client is still being loaded
+  const futures = Array.from(
+    { length: 8 },
+    (_, i) => i % 2 ? was.get("@was-18/x") : was.get.lb("@was-18/x"),
+  );
+  await all;
+  for (const future of futures) equal((await future).statusCode, 200);
+  deepEqual(counts, [6, 2]);
+  aliases.delete("@was-18");
+  await wac.backends[Symbol.asyncDispose]();
+});
+
+Deno.test("ALI-12 aliases of the app come before those of the service", async () => {
+  await using backend = echo();
+  const own = new AliasRegistry();
+  own.define("@ali-12", "http", `127.0.0.1:${backend.port}`);
+  class AppWas extends Was {
+    protected override get appAliases(): AliasRegistry {
+      return own;
+    }
+  }
+  equal((await new AppWas().get<Echo>("@ali-12/x").dataOrThrow()).url, "/x");
+  throws(() => new Was().get("@ali-12/x"), /no such alias/);
+});
+
+Deno.test("TXN-03 requests carry the transaction, numbered; WAS-17 outside requests they do not", async () => {
+  await using backend = echo();
+  const url = `${backend.origin}/`;
+  const ctx = createContext({ url: "http://a.test/", gtxnid: "GTID-C1-R2", ltxnid: 1000 });
+  const was = new Was(ctx);
+  const ids = async (by: Was, options = {}) => {
+    const { headers } = await by.get<Echo>(url, undefined, options).dataOrThrow();
+    return [headers["x-gtxn-id"], headers["x-ltxn-id"]];
+  };
+  deepEqual(await ids(was), ["GTID-C1-R2", "1001"]);
+  deepEqual(await ids(was), ["GTID-C1-R2", "1002"]);
+  deepEqual(await ids(new Was()), [undefined, undefined]);
+});
+
+Deno.test("LOG-18 a failed request is noted in the app log with transaction and place", async () => {
+  using logs = recordLogs();
+  const ctx = createContext({ url: "http://a.test/", gtxnid: "GTID-C1-R2", ltxnid: 1000 });
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  const result = await new Was(ctx).get(`http://user:secret@127.0.0.1:${port}/x`);
+  equal(result.statusCode, 714);
+  const [entry] = logs.entries;
+  deepEqual([entry!.at, entry!.type, entry!.id], ["app", "debug", "GTID-C1-R2/1000"]);
+  match(
+    entry!.text,
+    new RegExp(`GET http://127\\.0\\.0\\.1:${port}/x status 2, 714 Connect Failed`),
+  );
+  match(entry!.text, /requested at file:.*requests_test\.ts:\d+:\d+\)$/);
+  ok(!entry!.text.includes("secret"));
+  await wac.backends[Symbol.asyncDispose]();
+});
+
+Deno.test("WAS-13 RES-14 a result tells about the answer", async () => {
+  await using backend = echo();
+  const result = await new Was().get<Echo>(`${backend.origin}/x`);
+  deepEqual([result.version, result.method, result.url, result.encoding], [
+    ...["1.1", "GET", `${backend.origin}/x`, "utf-8"],
+  ]);
+  equal(result.node, backend.origin.slice(7));
+  equal(result.data.url, "/x");
+});
+
+Deno.test("RES-12 stream hands the body over as it comes", async () => {
+  await using backend = echo();
+  const result = await new Was().get(`${backend.origin}/x`, undefined, { stream: true });
+  equal(result.statusCode, 200);
+  throws(() => result.text, /read raw/);
+  equal((await new Response(result.raw).json()).url, "/x");
+});
+
+Deno.test("WAS-21 setBackendKeepAlive sets how long idle connections live", async () => {
+  await using backend = echo();
+  const was = new Was();
+  await was.get(`${backend.origin}/`);
+  wac.backends.maintain();
+  deepEqual(wac.backends.stats(), { open: 1, busy: 0 });
+  setBackendKeepAlive(0);
+  wac.backends.maintain();
+  deepEqual(wac.backends.stats(), { open: 0, busy: 0 });
+  setBackendKeepAlive(1200);
+  throws(() => setBackendKeepAlive(-1), RangeError);
+});
+
+Deno.test("WAS-24 a future can be waited for in a list, by then and by Promise.all", async () => {
+  await using backend = echo();
+  const was = new Was();
+  const futures = [was.get<Echo>(`${backend.origin}/1`), was.get<Echo>(`${backend.origin}/2`)];
+  deepEqual((await Promise.all(futures)).map((one) => one.data.url), ["/1", "/2"]);
+  deepEqual(futures.map((one) => one.settled?.data.url), ["/1", "/2"]);
+  equal(await was.get<Echo>(`${backend.origin}/3`).then((result) => result.data.url), "/3");
+});
