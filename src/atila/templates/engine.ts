@@ -95,31 +95,37 @@ class Templates implements TemplateEngine {
     };
   }
 
-  async render(name: string, values: Record<string, unknown>): Promise<string> {
-    if (typeof name !== "string") {
-      throw new TypeError(`Cannot render ${String(name)}: expected the name of a template`);
-    }
+  render(name: string, values: Record<string, unknown>): Promise<string> {
     const load = engineOf(name);
-    let engine = this.#loaded.get(load);
-    if (engine === undefined) {
-      let loading = this.#engines.get(load);
-      if (loading === undefined) this.#engines.set(load, loading = load(this.#settings));
-      engine = await loading;
-      this.#loaded.set(load, engine);
-    }
-    return await engine.render(name, values);
+    if (typeof load !== "function") return Promise.reject(load);
+    const engine = this.#loaded.get(load);
+    return engine ? engine.render(name, values) : this.#renderFirst(load, name, values);
+  }
+
+  async #renderFirst(
+    load: LoadEngine,
+    name: string,
+    values: Record<string, unknown>,
+  ): Promise<string> {
+    let loading = this.#engines.get(load);
+    if (loading === undefined) this.#engines.set(load, loading = load(this.#settings));
+    const engine = await loading;
+    this.#loaded.set(load, engine);
+    return engine.render(name, values);
   }
 }
 
-function engineOf(name: string): LoadEngine {
+/** How to load the engine of a name, or why there is none. */
+function engineOf(name: string): LoadEngine | Error {
+  if (typeof name !== "string") {
+    return new TypeError(`Cannot render ${String(name)}: expected the name of a template`);
+  }
   const dot = name.lastIndexOf(".");
   const engine = dot === -1 ? undefined : ENGINES.get(name.slice(dot).toLowerCase());
   if (engine) return engine;
-  throw new TemplateError(
-    `no engine takes this ending; known are ${[...ENGINES.keys()].join(" ")}`,
-    {
-      template: JSON.stringify(name),
-      line: 0,
-    },
-  );
+  const known = [...ENGINES.keys()].join(" ");
+  return new TemplateError(`no engine takes this ending; known are ${known}`, {
+    template: JSON.stringify(name),
+    line: 0,
+  });
 }

@@ -12,6 +12,7 @@
 // deno-lint-ignore-file no-explicit-any -- values of templates are anything
 
 import { HttpError } from "../../core/errors.ts";
+import { isThenable } from "../../core/handler.ts";
 import type { EngineSettings, TemplateEngine } from "./engine.ts";
 import { jinjaFilters } from "./jinja_filters.ts";
 import type {
@@ -168,9 +169,9 @@ function makeEngine(
       return call(filter, name, context, args, file, line);
     },
 
-    memberLookup(target: any, member: any, ...rest: unknown[]): unknown {
-      if (rest.length === 2) {
-        const part = slices(target, member, ...rest);
+    memberLookup(target: any, member: any, stop?: unknown, step?: unknown): unknown {
+      if (step !== undefined) {
+        const part = slices(target, member, stop, step);
         return typeof target === "string" ? (part as string[]).join("") : part;
       }
       if (target === undefined || target === null) return undefined;
@@ -187,7 +188,7 @@ function makeEngine(
         const fn = value as Macro;
         return (...args: unknown[]) => fn.apply(target, args);
       }
-      return arrived(value, String(member));
+      return typeof value === "object" && value !== null ? arrived(value, member) : value;
     },
 
     contextOrFrameLookup(context: any, frame: any, name: string): unknown {
@@ -199,7 +200,7 @@ function makeEngine(
         else if (name === "False") return false;
         else return name === "None" ? null : undefined;
       }
-      return arrived(value, name);
+      return typeof value === "object" && value !== null ? arrived(value, name) : value;
     },
 
     at(file: string, line: number): void {
@@ -211,10 +212,10 @@ function makeEngine(
     handleError: (error: unknown): unknown => fail(error),
   });
 
-  const arrived = (value: unknown, name: string): unknown =>
-    typeof value !== "object" || value === null || current === undefined
-      ? value
-      : current.suspension.value(value, name);
+  const arrived = (value: object, name: unknown): unknown =>
+    isThenable(value) && current !== undefined
+      ? current.suspension.value(value, String(name))
+      : value;
 
   const filterOf = (env: Environment, name: string): Macro | undefined =>
     Object.hasOwn(settings.filters, name) ? settings.filters[name] : env.filters[name];
@@ -308,6 +309,11 @@ function makeEngine(
     }
 
     #choose(given: unknown, from: string, ignoreMissing: boolean): Template {
+      // Most names stand in the template as they are, and are asked for again in every loop.
+      if (typeof given === "string") {
+        const used = current?.templates.get(given);
+        if (used !== undefined) return used;
+      }
       if (given instanceof nunjucks.Template) return given;
       const names = (Array.isArray(given) ? given : [given]).map((name) => {
         if (name === undefined || name === null) {

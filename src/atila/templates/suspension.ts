@@ -92,9 +92,8 @@ export class Suspension {
     return this.#hand(value, name);
   }
 
-  /** A value the template has looked up: a plain promise is waited for. */
-  value(value: unknown, name: string): unknown {
-    if (typeof value !== "object" || value === null || !isThenable(value)) return value;
+  /** A promise the template has looked up: unless it is a future, it is waited for. */
+  value(value: PromiseLike<unknown>, name: string): unknown {
     return this.#hand(value, name);
   }
 
