@@ -45,9 +45,6 @@ export async function launch(
   checkService(service);
   const settings = resolveRunOptions(options);
   setServiceName(settings.name);
-  wac.workers = settings.workers;
-  wac.numthreads = settings.threads;
-  wac.config = { ...settings };
   if (role.kind === "worker") return await launchWorker(service, settings, startEngine);
   Deno.chdir(getswd());
   switch (role.kind) {

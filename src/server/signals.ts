@@ -8,7 +8,7 @@
 export interface SignalActions {
   /** TERM, INT, QUIT: stop gracefully. Called again for each further one. */
   stop(signal: Deno.Signal): void;
-  /** HUP: start afresh without closing the port. */
+  /** HUP: start afresh without closing the port. A HUP that means the terminal is gone calls `stop`. */
   restart(): void;
   /** USR1: start new log files. */
   rotate(): void;
@@ -19,7 +19,12 @@ const STOPPING: readonly Deno.Signal[] = Deno.build.os === "windows"
   : ["SIGTERM", "SIGINT", "SIGQUIT"];
 
 /** Numbers of the signals, for exit codes of a process ended by a second one. */
-const NUMBERS: Partial<Record<Deno.Signal, number>> = { SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
+const NUMBERS: Partial<Record<Deno.Signal, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGTERM: 15,
+};
 
 /** Exit code of a process that a signal ended at once: 128 and its number, as shells count. */
 export function exitCodeOf(signal: Deno.Signal): number {
@@ -31,10 +36,25 @@ export function onSignals(actions: SignalActions): () => void {
   const listeners = new Map<Deno.Signal, () => void>();
   for (const signal of STOPPING) listeners.set(signal, () => actions.stop(signal));
   if (Deno.build.os !== "windows") {
-    listeners.set("SIGHUP", () => actions.restart());
+    const hadTerminal = Deno.stdin.isTerminal();
+    listeners.set("SIGHUP", () => {
+      if (hadTerminal && !hasTerminal()) actions.stop("SIGHUP");
+      else actions.restart();
+    });
     listeners.set("SIGUSR1", () => actions.rotate());
   }
   return listen(listeners);
+}
+
+/** A terminal that was closed sends the same signal as somebody who wants a restart. */
+function hasTerminal(): boolean {
+  try {
+    Deno.openSync("/dev/tty").close();
+    return true;
+  } catch {
+    // Whatever the reason, there is no terminal to be had.
+    return false;
+  }
 }
 
 /**

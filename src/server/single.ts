@@ -4,7 +4,6 @@
  * @module
  */
 
-import { asError } from "../core/errors.ts";
 import { createShared } from "../store/shared_counters.ts";
 import { wac } from "../was/wac.ts";
 import type { Engine, StartEngine } from "./engine.ts";
@@ -22,6 +21,7 @@ import {
 import type { Service } from "./service.ts";
 
 import { exitCodeOf, onSignals } from "./signals.ts";
+import { onUncaught } from "./uncaught.ts";
 
 /** Starts the engine here. Signals end the process once it has stopped. Fails with the engine's start error. */
 export async function runSingle(
@@ -61,7 +61,8 @@ class SingleServer implements Server {
       restart: () => this.#stopAndExit(EXIT_RESTART),
       rotate: () => wac.logger.rotate(),
     });
-    const unguard = guardProcess();
+    // Nobody starts this process again, so it serves on after an error outside of any request.
+    const unguard = onUncaught((error) => wac.logger.get("server").trace(error));
     this.#release = () => {
       unsignal();
       unguard();
@@ -123,25 +124,4 @@ class SingleServer implements Server {
       setTimeout(() => Deno.exit(code), 0);
     });
   }
-}
-
-/**
- * Nobody starts this process again, so an error thrown outside of any request is written to the log and
- * the others are served on.
- */
-function guardProcess(): () => void {
-  const onError = (event: ErrorEvent) => {
-    event.preventDefault();
-    wac.logger.get("server").trace(asError(event.error ?? event.message));
-  };
-  const onRejection = (event: PromiseRejectionEvent) => {
-    event.preventDefault();
-    wac.logger.get("server").trace(asError(event.reason));
-  };
-  addEventListener("error", onError);
-  addEventListener("unhandledrejection", onRejection);
-  return () => {
-    removeEventListener("error", onError);
-    removeEventListener("unhandledrejection", onRejection);
-  };
 }

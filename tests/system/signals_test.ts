@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { curl, ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
+import { curl, type ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
 
 async function start(workshop: Workshop, workers: number, before = ""): Promise<ServiceProcess> {
   const script = await workshop.script({ options: `{ port: 0, workers: ${workers} }`, before });
@@ -8,12 +8,12 @@ async function start(workshop: Workshop, workers: number, before = ""): Promise<
 }
 
 for (const workers of [1, 2]) {
-  for (const signal of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
+  for (const signal of workers === 1 ? ["SIGTERM", "SIGQUIT"] as const : ["SIGINT"] as const) {
     Deno.test(`SRV-21 SRV-22 SRV-23 ${signal} answers every accepted request, ${workers} worker(s)`, async () => {
       await using workshop = await Workshop.open();
       const service = await start(workshop, workers);
       const port = await service.port();
-      const slow = Array.from({ length: 8 }, () => curl(port, "/slow?ms=1000"));
+      const slow = Array.from({ length: 8 }, () => curl(port, "/slow?ms=700"));
       await until(() => established(port), (count) => count >= 8, "8 connections");
       service.signal(signal);
       assert.deepEqual(
@@ -112,6 +112,34 @@ Deno.test("SRV-21 a signal to the process group reaches the supervisor only", as
   for (const signal of ["SIGINT", "SIGQUIT", "SIGHUP"] as const) Deno.kill(engine, signal);
   assert.equal((await who(port))?.pid, engine);
   assert.ok(!service.lines.some((line) => line.includes("shutdown")));
+});
+
+Deno.test("SRV-14 SRV-21 a foreground run ends with its terminal", {
+  ignore: Deno.build.os !== "linux",
+}, async () => {
+  await using workshop = await Workshop.open();
+  const script = await workshop.script({ options: "{ port: 0, workers: 2 }" });
+  // A terminal whose other side is closed once the service listens.
+  const { stdout } = await new Deno.Command("python3", {
+    args: [
+      "-c",
+      `
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], [sys.argv[1], "run", "-A", sys.argv[2]])
+seen = b""
+while b" 2 %d"  % pid not in seen:
+    seen += os.read(terminal, 4096)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`,
+      Deno.execPath(),
+      script,
+    ],
+    env: { SKITAI_VAR: workshop.path, NO_COLOR: "1" },
+  }).output();
+  assert.equal(new TextDecoder().decode(stdout).trim(), "0");
 });
 
 /** Connections that clients hold to the port. */

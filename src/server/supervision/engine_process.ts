@@ -5,7 +5,6 @@
  */
 
 import process from "node:process";
-import { asError } from "../../core/errors.ts";
 import { createShared } from "../../store/shared_counters.ts";
 import { wac } from "../../was/wac.ts";
 import type { StartEngine } from "../engine.ts";
@@ -25,6 +24,7 @@ import {
 import type { Service } from "../service.ts";
 import { exitCodeOf, onEngineSignals } from "../signals.ts";
 import { describeStartFailure } from "../start_failure.ts";
+import { onUncaught } from "../uncaught.ts";
 import { CriticalPointWatch, type Watched } from "./critical_point.ts";
 import type { EngineReport, Order } from "./messages.ts";
 import { WorkerHost } from "./worker_host.ts";
@@ -186,18 +186,9 @@ async function ownBody(
   const { hostname, port } = engine.front.address;
   const servingSince = Date.now();
   const names = workerNames(0);
-  const crashed = (thrown: unknown) => {
-    const error = asError(thrown);
+  onUncaught((error) => {
     wac.logger.get("server").trace(error);
     report({ type: "replace", reason: `${names.name}: ${error.name}: ${error.message}` });
-  };
-  addEventListener("error", (event) => {
-    event.preventDefault();
-    crashed(event.error ?? event.message);
-  });
-  addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    crashed(event.reason);
   });
   return {
     address: hostname,
@@ -241,6 +232,8 @@ async function hostBody(
         }),
     },
   });
+  // The script has run in this thread too. What it leaves behind here must not take the workers along.
+  onUncaught((error) => wac.logger.get("server").trace(error));
   await host.start();
   return host;
 }

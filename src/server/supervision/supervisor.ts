@@ -21,6 +21,7 @@ import {
 import type { Service } from "../service.ts";
 import { exitCodeOf, onSignals } from "../signals.ts";
 import type { StartError } from "../start_failure.ts";
+import { onUncaught } from "../uncaught.ts";
 import { Backoff } from "./backoff.ts";
 import { type EngineEvents, EngineHandle, type EngineReady } from "./engine_handle.ts";
 import { ReloadWatch } from "./reload_watch.ts";
@@ -91,7 +92,7 @@ class Supervisor implements Server {
   #next: Replacement | undefined;
   #stopping: Promise<void> | undefined;
   #finished = Promise.withResolvers<number>();
-  #unsignal: () => void = () => {};
+  #release: () => void = () => {};
   #watch: ReloadWatch;
 
   constructor(settings: RunSettings, port: number, hooks: SupervisorHooks) {
@@ -122,7 +123,9 @@ class Supervisor implements Server {
   }
 
   async start(): Promise<void> {
-    this.#unsignal = onSignals({
+    // What the script has left running in this process must not end it.
+    const unguard = onUncaught((error) => this.#log.trace(error));
+    const unsignal = onSignals({
       stop: (signal) => this.#onStopSignal(signal),
       restart: () => void this.#replace({ reason: "SIGHUP", drainMs: DEFAULT_GRACE_MS }),
       rotate: () => {
@@ -130,6 +133,10 @@ class Supervisor implements Server {
         for (const engine of this.#engines) engine.rotate();
       },
     });
+    this.#release = () => {
+      unsignal();
+      unguard();
+    };
     const engine = this.#spawn(false);
     this.#current = engine;
     await setProcessTitle("master");
@@ -138,14 +145,14 @@ class Supervisor implements Server {
     } catch (error) {
       // A signal has ended the start; the process follows when everything is down.
       if (this.#stopping) return await new Promise(() => {});
-      this.#unsignal();
+      this.#release();
       throw error;
     }
   }
 
   async shutdown(timeoutSeconds: number = DEFAULT_GRACE_SECONDS): Promise<void> {
     await this.#stop(graceMs(timeoutSeconds));
-    this.#unsignal();
+    this.#release();
   }
 
   #spawn(reloaded: boolean): EngineHandle {

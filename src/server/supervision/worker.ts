@@ -5,7 +5,6 @@
  */
 
 import { getHeapStatistics } from "node:v8";
-import { asError } from "../../core/errors.ts";
 import { wac } from "../../was/wac.ts";
 import type { Engine, StartEngine } from "../engine.ts";
 import type { WorkerStart } from "../role.ts";
@@ -13,6 +12,7 @@ import type { RunSettings } from "../run_settings.ts";
 import { EXIT_FAILED, EXIT_NORMAL, graceMs, type Server, workerNames } from "../server.ts";
 import type { Service } from "../service.ts";
 import { describeStartFailure } from "../start_failure.ts";
+import { onUncaught } from "../uncaught.ts";
 import { currentThread } from "./cpu_time.ts";
 import type { Order, WorkerReport } from "./messages.ts";
 
@@ -121,17 +121,8 @@ function end(code: number): Promise<never> {
  * but it goes on serving until the other one does, and the requests it has are answered.
  */
 function reportCrashes(report: (message: WorkerReport) => void): void {
-  const crashed = (thrown: unknown) => {
-    const error = asError(thrown);
+  onUncaught((error) => {
     wac.logger.get("server").trace(error);
     report({ type: "crashed", reason: `${error.name}: ${error.message}` });
-  };
-  addEventListener("error", (event) => {
-    event.preventDefault();
-    crashed(event.error ?? event.message);
-  });
-  addEventListener("unhandledrejection", (event) => {
-    event.preventDefault();
-    crashed(event.reason);
   });
 }

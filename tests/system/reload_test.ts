@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { curl, type ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
+
+/** A service whose version stands in a module that is watched. */
+async function start(
+  workshop: Workshop,
+  options: string,
+  env: Record<string, string> = {},
+): Promise<{ service: ServiceProcess; module: string }> {
+  const module = join(workshop.appPath, "version.ts");
+  await Deno.writeTextFile(module, `export const version = "one";\n`);
+  // Imported where an engine loads its apps, as a mount by file path is.
+  const script = await workshop.script({
+    options,
+    fake: `{
+      watched: Deno.env.get("SKITAI_ENV") === "PRODUCTION" ? [] : [${JSON.stringify(module)}],
+      version,
+    }`,
+    before: `let version = "supervisor";
+try {
+  ({ version } = await import("./version.ts"));
+} catch (error) {
+  if (!Deno.env.has("SKITAI_ROLE") && !("DedicatedWorkerGlobalScope" in globalThis)) throw error;
+  version = undefined;
+}`,
+  });
+  await Deno.writeTextFile(
+    script,
+    (await Deno.readTextFile(script)).replace(
+      "version,",
+      `version, fail() { if (version === undefined) throw new Error("version.ts is broken"); },`,
+    ),
+  );
+  const service = workshop.start(script, { env: { SKITAI_ENV: "", ...env } });
+  return { service, module };
+}
+
+for (const workers of [1, 2]) {
+  Deno.test(`ATL-07 HOOK-12 HOOK-13 HTTP-39 a changed file replaces the engine, ${workers} worker(s)`, async () => {
+    await using workshop = await Workshop.open();
+    const { service, module } = await start(workshop, `{ port: 0, workers: ${workers} }`);
+    const port = await service.port();
+    const first = (await who(port))!;
+    assert.deepEqual([first.version, first.reloaded], ["one", false]);
+    assert.notEqual(first.pid, service.pid, "the reloader needs a supervisor");
+
+    const slow = curl(port, "/slow?ms=2500");
+    await Deno.writeTextFile(module, `export const version = "number two";\n`);
+    const second = await until(
+      async () => {
+        const answer = await who(port);
+        assert.ok(answer !== undefined, "a request was not answered");
+        return answer;
+      },
+      ({ version }) => version === "number two",
+      "the new version",
+    );
+    assert.equal(second.reloaded, true);
+    assert.equal((await slow).body, "slow", "what the old engine had was answered");
+    const at = (what: string) => service.lines.indexOf(what);
+    assert.ok(at("W0 beforeReload") !== -1 && at("W0 beforeReload") < at("W0 reloaded"));
+    await service.line(/is replaced: .*version\.ts has changed$/);
+
+    // What cannot start changes nothing, and is said; then the next change is taken.
+    await Deno.writeTextFile(module, `export const version = ;\n`);
+    await service.line(/stays, its successor did not start: .*version\.ts is broken/);
+    assert.equal((await who(port))!.pid, second.pid);
+    await Deno.writeTextFile(module, `export const version = "number three";\n`);
+    await until(() => who(port), (answer) => answer?.version === "number three", "number three");
+    service.signal("SIGTERM");
+    assert.equal(await service.code(), 0);
+  });
+}
+
+Deno.test("SRV-28 ATL-07 in production nothing is watched and one process does", async () => {
+  await using workshop = await Workshop.open();
+  const { service } = await start(workshop, "{ port: 0 }", { SKITAI_ENV: "PRODUCTION" });
+  const port = await service.port();
+  assert.equal((await who(port))!.pid, service.pid);
+});
