@@ -5,9 +5,27 @@
  * @module
  */
 
-import type { Service } from "./service.ts";
-import type { Front } from "./front.ts";
+import type { LifecyclePhase } from "../core/app.ts";
+import { installBodyMeter } from "../core/body_size.ts";
+import { isDevel } from "../core/environment.ts";
+import { compose, type Handler } from "../core/handler.ts";
+import type { Log } from "../core/log.ts";
+import { compression } from "../middleware/compression.ts";
+import { errorGuard } from "../middleware/error_guard.ts";
+import { requestLog } from "../middleware/request_log.ts";
+import { standardHeaders } from "../middleware/standard_headers.ts";
+import { transaction } from "../middleware/transaction.ts";
+import type { LoggerHandle } from "../store/logs.ts";
+import { openCounters, type SharedCounters } from "../store/shared_counters.ts";
+import { wac } from "../was/wac.ts";
+import { chooseFront } from "./choose_front.ts";
+import { DEFAULT_FRONT_LIMITS, type Front, type FrontOptions } from "./front.ts";
+import { Maintenance } from "./maintenance.ts";
+import { createMountTable, type MountTable } from "./mount_table.ts";
+import { openLogs } from "./open_logs.ts";
 import type { RunSettings } from "./run_settings.ts";
+import { workerNames } from "./server.ts";
+import type { Service } from "./service.ts";
 
 /** What a runner decides for an engine. */
 export interface EngineOptions {
@@ -49,3 +67,145 @@ export interface Engine {
 
 /** Starts an engine for the service. @throws {ConfigError} and start errors, with nothing left half-started. */
 export type StartEngine = (service: Service, options: EngineOptions) => Promise<Engine>;
+
+/**
+ * Starts an engine. Whatever can fail does so before a port is open, in this order: logs, TLS, apps,
+ * hooks, front; then what was begun is taken back.
+ */
+export const startEngine: StartEngine = async (service, options) => {
+  await using begun = new AsyncDisposableStack();
+  installBodyMeter();
+
+  const settings = options.run;
+  const workerId = workerNames(options.workerIndex).id;
+  const logger = begun.use(openLogs(service, settings, options.ownsLogs));
+  const log = logger.get("server");
+  Object.assign(wac, {
+    logger,
+    workerId,
+    workers: settings.workers,
+    numthreads: settings.threads,
+    config: { ...settings },
+  });
+
+  const tls = service.ssl === undefined
+    ? undefined
+    : (await import("./tls.ts")).loadTls(service.ssl);
+  const counters = openCounters(options.shared, options.workerIndex);
+  const table = await createMountTable(service.mounts, {
+    log: logger.get("app"),
+    maxAges: service.maxAges,
+    isDevel: isDevel(),
+  });
+  const watched = table.apps.filter((app) => app.useReloader).flatMap((app) => app.watched);
+  options.loaded?.(watched);
+
+  const run = (phase: LifecyclePhase): Promise<void> => runPhase(table, phase, log);
+  begun.use(wac.backends);
+  begun.defer(() => run("umounted"));
+  await run("beforeMount");
+  await run(options.reloaded ? "reloaded" : "mounted");
+  await run("mountedOrReloaded");
+
+  const front = await startFront(settings, {
+    hostname: options.address,
+    port: options.port,
+    reusePort: options.reusePort,
+    handler: pipeline(service, logger, counters, table, () => connections()),
+    tls,
+    limits: {
+      ...DEFAULT_FRONT_LIMITS,
+      keepAliveSeconds: service.keepAliveSeconds,
+      requestTimeoutSeconds: service.requestTimeoutSeconds,
+    },
+    counters,
+    log,
+    workerId,
+  });
+  begun.use(front);
+  const connections = (): number => front.connections() + wac.backends.stats().open;
+  if (service.forward !== undefined && options.workerIndex === 0) {
+    const { startForward } = await import("./forward.ts");
+    begun.use(await startForward({ ...service.forward, log }));
+  }
+  const maintenance = begun.use(new Maintenance(log));
+  maintenance.add("backends", () => wac.backends.maintain());
+
+  const rest = begun.move();
+  let stopping: Promise<void> | undefined;
+  return {
+    front,
+    watched,
+    beforeReload: () => run("beforeReload"),
+    shutdown: (graceMs) =>
+      stopping ??= (async () => {
+        await within(graceMs, run("beforeUmount"), "beforeUmount hooks", log);
+        await front.shutdown(graceMs);
+        await within(graceMs, rest.disposeAsync(), "unmount hooks, backends and logs", log);
+      })(),
+  };
+};
+
+/** Everything around the mounts, folded once. The request log is outermost: it sees what the client gets. */
+function pipeline(
+  service: Service,
+  logger: LoggerHandle,
+  counters: SharedCounters,
+  table: MountTable,
+  connections: () => number,
+): Handler {
+  return compose([
+    requestLog({ log: logger.lines("request"), off: service.logOff, connections, counters }),
+    standardHeaders(),
+    compression(),
+    errorGuard({ log: logger.get("app") }),
+    transaction,
+  ], table.handler);
+}
+
+/** Runs the hooks of all apps, one app after the other, in the order of the mounts. */
+async function runPhase(table: MountTable, phase: LifecyclePhase, log: Log): Promise<void> {
+  for (const app of table.apps) {
+    try {
+      await app.lifecycle(phase);
+    } catch (error) {
+      log.trace(error, phase);
+    }
+  }
+}
+
+async function startFront(settings: RunSettings, options: FrontOptions): Promise<Front> {
+  const { kind, reason } = chooseFront({
+    front: settings.front,
+    address: options.hostname,
+    trustProxies: settings.trustProxies,
+    needsEdge: [],
+  });
+  if (options.workerId === "W0") options.log.log(reason);
+  const start = kind === "fast"
+    ? (await import("./fronts/fast.ts")).startFast
+    : (await import("./fronts/edge.ts")).startEdge;
+  return await start(options);
+}
+
+/** Waits for a phase of the stop, at most as long as the grace. */
+async function within(
+  graceMs: number,
+  phase: Promise<void>,
+  name: string,
+  log: Log,
+): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<"late">((resolve) => {
+    timer = setTimeout(() => resolve("late"), graceMs);
+  });
+  try {
+    if (await Promise.race([phase, late]) === "late") {
+      log.log(`The ${name} did not end within ${graceMs} ms and are left behind`, "warn");
+    }
+  } catch (error) {
+    log.trace(error, "shutdown");
+  } finally {
+    clearTimeout(timer);
+  }
+}

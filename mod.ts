@@ -1,0 +1,92 @@
+/**
+ * Skitai for Deno: one script describes a whole service.
+ *
+ * Mount files, apps of any framework or Atila apps on URL prefixes, name the backends behind them, and
+ * run. Handlers ask backends early and use the answers late, so a page waits for its slowest backend,
+ * not for the sum of them.
+ *
+ * @example
+ * ```ts ignore
+ * import * as skitai from "@skitai/skitai";
+ *
+ * skitai.mount("/", () => new Response("Hello, World!"));
+ * skitai.run({ port: 5000 });
+ * ```
+ *
+ * @module
+ */
+
+import { startEngine } from "./src/server/engine.ts";
+import { launch } from "./src/server/launcher.ts";
+import type { Server } from "./src/server/server.ts";
+import { type RunOptions, service } from "./src/server/service.ts";
+
+/**
+ * Serves what was mounted. Resolves when all workers listen; the process then runs until it is told to
+ * stop. A start that fails writes one line that names the cause and ends the process with code 1.
+ *
+ * Words and options on the command line make the script a daemon: `start`, `stop`, `restart`, `status`,
+ * `-d`.
+ *
+ * @throws {ConfigError} for unknown options, or without a single mount.
+ * @throws {TypeError} for options of a wrong type. @throws {RangeError} for numbers out of range.
+ *
+ * @example
+ * ```ts ignore
+ * import * as skitai from "@skitai/skitai";
+ *
+ * skitai.mount("/files", "/srv/files");
+ * await skitai.run({ address: "0.0.0.0", port: 8080, workers: 2 });
+ * ```
+ */
+export function run(options: RunOptions = {}): Promise<Server> {
+  return launch(service, options, startEngine);
+}
+
+export {
+  enableFileLogging,
+  enableForward,
+  enableSsl,
+  logOff,
+  mount,
+  pref,
+  setKeepAlive,
+  setMaxAge,
+  setNetworkTimeout,
+  setRequestTimeout,
+  setWorkerCriticalPoint,
+} from "./src/server/service.ts";
+export type { CriticalPoint, MountOptions, RunOptions } from "./src/server/service.ts";
+export type { Server, WorkerInfo } from "./src/server/server.ts";
+export type { FrontKind } from "./src/server/front.ts";
+export { argopt } from "./src/server/argopt.ts";
+export { abspath, getProcTitle, getswd, getVarPath, joinpath } from "./src/server/paths.ts";
+export { isDevel } from "./src/core/environment.ts";
+
+export {
+  alias,
+  DB_MONGODB,
+  DB_PGSQL,
+  DB_POSTGRESQL,
+  DB_REDIS,
+  DB_SQLITE3,
+  PROTO_HTTP,
+  PROTO_HTTPS,
+  PROTO_WS,
+  PROTO_WSS,
+} from "./src/was/aliases.ts";
+export type { AliasOptions, AliasType } from "./src/was/aliases.ts";
+export { setBackendKeepAlive } from "./src/was/backend_clients.ts";
+export { was } from "./src/was/current.ts";
+export { setWasClass, Was } from "./src/was/was.ts";
+export { type Wac, wac } from "./src/was/wac.ts";
+export type { Future } from "./src/was/future.ts";
+export type { Result } from "./src/was/result.ts";
+export type { ReqOptions } from "./src/was/http_requests.ts";
+
+export { Atila, REQUIRED } from "./src/atila/mod.ts";
+
+export type { FetchApp, FetchFunction, FetchInfo, Preferences } from "./src/core/app.ts";
+export type { RequestContext, User } from "./src/core/context.ts";
+export type { Handler, Layer } from "./src/core/handler.ts";
+export { BackendError, ConfigError, HttpError } from "./src/core/errors.ts";
