@@ -7,6 +7,7 @@
 import { currentContext, type RequestContext } from "../core/context.ts";
 import { nextChildIds, transactionText } from "../core/transaction.ts";
 import type { HttpClient } from "../clients/http/client.ts";
+import type { OffloadPool } from "../clients/offload/pool.ts";
 import { type Alias, aliases, type AliasRegistry, findAlias } from "./aliases.ts";
 import { backendKeepAlive } from "./backend_clients.ts";
 import type { UploadData } from "./encode_data.ts";
@@ -16,6 +17,7 @@ import {
   type RequestMethod,
   requestMethod,
 } from "./http_requests.ts";
+import { type DatabaseOwner, type Sqlite3Method, sqlite3Method } from "./sqlite3.ts";
 import { wac } from "./wac.ts";
 
 const JSON_TYPES: readonly [string, string] = ["application/json", "application/json"];
@@ -25,11 +27,12 @@ const NO_HEADERS: readonly string[] = [];
  * What a handler asks backends, logs and shared state through. One is made per request, on first use;
  * Atila extends it with the request, the response, templates and so on.
  */
-export class Was implements Requester {
+export class Was implements Requester, DatabaseOwner {
   /** Context of the request; `undefined` in life-cycle hooks, where no request runs. */
   readonly ctx: RequestContext | undefined;
 
   #methods: Partial<Record<RequestKind, RequestMethod>> | undefined;
+  #sqlite3: Sqlite3Method | undefined;
 
   /** Binds the object to a request, or to none. */
   constructor(ctx?: RequestContext) {
@@ -86,6 +89,25 @@ export class Was implements Requester {
     return this.#method("UPLOAD") as RequestMethod<UploadData>;
   }
 
+  /** SQLite databases: `was.sqlite3("shop.db").execute("select …")`, or by alias. */
+  get sqlite3(): Sqlite3Method {
+    return this.#sqlite3 ??= sqlite3Method(this);
+  }
+
+  /**
+   * Runs an exported function of a module in an auxiliary thread, where it may block; on the event loop when
+   * the service has no threads. Resolves to what it returns.
+   *
+   * @param moduleUrl Absolute URL, such as `new URL("./jobs.ts", import.meta.url)`.
+   * @param fn Name of the export.
+   * @param args Arguments; they are cloned, as is the result.
+   * Rejects with what the function throws, with `TypeError` for a module that is not an absolute URL, and
+   * with `PoolExhaustedError` when no thread became free in time.
+   */
+  async offload(moduleUrl: string | URL, fn: string, ...args: unknown[]): Promise<unknown> {
+    return await (await this.offloadPool()).run(moduleUrl, fn, args);
+  }
+
   /** Content type sent and type accepted unless a request says otherwise: JSON both. */
   get requestTypes(): readonly [requestType: string, acceptType: string] {
     return this.defaultRequestType ?? JSON_TYPES;
@@ -106,6 +128,11 @@ export class Was implements Requester {
   /** The HTTP client of the worker, loaded on first use. */
   httpClient(): HttpClient | Promise<HttpClient> {
     return wac.backends.get("http", loadHttpClient);
+  }
+
+  /** The auxiliary threads of the worker, made on first use. */
+  offloadPool(): OffloadPool | Promise<OffloadPool> {
+    return wac.backends.get("offload", loadOffloadPool);
   }
 
   /** Request and accept type of the app, if it sets them. */
@@ -137,6 +164,11 @@ export class Was implements Requester {
 async function loadHttpClient(): Promise<HttpClient> {
   const { HttpClient } = await import("../clients/http/client.ts");
   return new HttpClient({ keepAliveSeconds: backendKeepAlive });
+}
+
+async function loadOffloadPool(): Promise<OffloadPool> {
+  const { OffloadPool } = await import("../clients/offload/pool.ts");
+  return new OffloadPool({ threads: wac.numthreads, log: wac.logger.get("app") });
 }
 
 const ATILA_MEMBERS: ReadonlySet<string> = new Set([
