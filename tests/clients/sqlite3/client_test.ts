@@ -400,3 +400,31 @@ Deno.test("DB-02 too many statements at once are refused with PoolExhaustedError
   assert.ok(both[1]!.error instanceof PoolExhaustedError);
   assert.deepEqual([both[1]!.status, both[1]!.statusCode], [2, 500]);
 });
+
+Deno.test("DB-02 a write that is given up runs to its end before the next write of its file", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = `${directory}/late.db`;
+    await using pool = new OffloadPool({ threads: 2, queueTimeoutMs: 20_000 });
+    const signal = AbortSignal.timeout(MINUTE);
+    await sqlite3Send(pool, file, "create table a (n)")(signal);
+    const abort = new AbortController();
+    const slow = sqlite3Send(
+      pool,
+      file,
+      `insert into a with recursive c(i) as (select 1 union all select i + 1 from c where i < 200000)
+        select i from c`,
+    )(abort.signal);
+    abort.abort(new Error("took too long"));
+    assert.equal((await slow).status, 1);
+    const next = await sqlite3Send(
+      pool,
+      file,
+      "insert into a values (0) returning (select count(*) from a) as n",
+    )(signal);
+    assert.equal(next.error, undefined);
+    assert.deepEqual(next.data, [{ n: 200_001 }]);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
