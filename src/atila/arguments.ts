@@ -145,7 +145,11 @@ export function mergeAll(given: Given): Values {
   if (given.path !== undefined) Object.assign(values, given.path);
   if (given.query !== "") parseQuery(given.query, values);
   if (given.body !== undefined) {
-    for (const name of Object.keys(given.body)) addValue(values, name, given.body[name]);
+    for (const name in given.body) {
+      const value = given.body[name];
+      if (values[name] === undefined) values[name] = value;
+      else for (const one of Array.isArray(value) ? value : [value]) addValue(values, name, one);
+    }
   }
   return values;
 }

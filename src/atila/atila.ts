@@ -605,12 +605,11 @@ export class Atila implements MountedApp {
   /** Makes the response of what a handler returned. */
   #respond(was: AtilaWas, returned: unknown, isPage = false): Response | Promise<Response> {
     const state = was.collected;
+    was.markAnswered();
     if (state === undefined) {
       // By far the most common answers, without anything set on the side.
       if (typeof returned === "string") return knownResponse(returned, HTML_INIT);
       if (returned instanceof ApiContainer) return this.#data(was, returned, undefined);
-    } else {
-      state.sent = true;
     }
     if (returned instanceof Response) return merged(returned, state);
     let body = returned;

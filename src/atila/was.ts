@@ -45,6 +45,7 @@ export class AtilaWas extends Was {
   #request: AtilaRequest | undefined;
   #response: AtilaResponse | undefined;
   #state: ResponseState | undefined;
+  #answered = false;
   #env: Record<string, unknown> | undefined;
   // deno-lint-ignore no-explicit-any -- free storage of the app
   #g: Record<string, any> | undefined;
@@ -86,7 +87,11 @@ export class AtilaWas extends Was {
 
   /** Status and headers collected so far, made on first use. @internal */
   get responseState(): ResponseState {
-    return this.#state ??= new ResponseState();
+    if (this.#state === undefined) {
+      this.#state = new ResponseState();
+      this.#state.sent = this.#answered;
+    }
+    return this.#state;
   }
 
   /** The same, without making it. @internal */
@@ -94,9 +99,16 @@ export class AtilaWas extends Was {
     return this.#state;
   }
 
+  /** Notes that the response has been made: whatever is set now comes too late. @internal */
+  markAnswered(): void {
+    this.#answered = true;
+    if (this.#state !== undefined) this.#state.sent = true;
+  }
+
   /** Forgets status and headers, when an error takes the place of the response. @internal */
   resetResponse(): void {
     this.#state = undefined;
+    this.#answered = false;
   }
 
   /** Home directory of the app. @internal */

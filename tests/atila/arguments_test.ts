@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import { z } from "zod";
+import { parseQuery } from "../../src/atila/arguments.ts";
+import { Atila, REQUIRED } from "../../src/atila/mod.ts";
+
+const here = import.meta.url;
+const form = { headers: { "content-type": "application/x-www-form-urlencoded" } };
+
+Deno.test("ATL-23 repeated names become lists, blanks are kept, + and % are undone", () => {
+  const plain = (query: string) => ({ ...parseQuery(query) });
+  assert.deepEqual(plain("a=1&b=2&a=3&a=4"), { a: ["1", "3", "4"], b: "2" });
+  assert.deepEqual(plain("a=&b&=c&&d=x=y"), { a: "", b: "", "": "c", d: "x=y" });
+  assert.deepEqual(plain("q=a+b%2Bc&n%20m=%C3%A9"), { q: "a b+c", "n m": "é" });
+  assert.deepEqual(plain("bad=%zz&%=1"), { bad: "%zz", "%": "1" });
+  assert.equal(Object.keys(parseQuery("__proto__=x&constructor=y")).length, 2);
+  assert.equal(({} as Record<string, unknown>).x, undefined);
+});
+
+Deno.test("ATL-23 ten thousand keys are parsed in one pass", () => {
+  const query = Array.from({ length: 10_000 }, (_, i) => `k${i}=v${i}`).join("&");
+  const values = parseQuery(query);
+  assert.equal(Object.keys(values).length, 10_000);
+  assert.equal(values.k9999, "v9999");
+});
+
+Deno.test("ATL-19 ATL-20 declared arguments are filled, typed and checked", async () => {
+  const app = new Atila(here);
+  app.route("/list", {
+    args: { q: REQUIRED, page: 1, all: false, tags: [], note: null, lang: "en" },
+  }, (was, args) => was.response.API(args));
+  const client = app.makeClient();
+  assert.deepEqual((await client.get("/list?q=x")).data, {
+    q: "x",
+    page: 1,
+    all: false,
+    tags: [],
+    note: null,
+    lang: "en",
+  });
+  assert.deepEqual((await client.get("/list?q=x&page=2.5&all=yes&tags=a&note=n&lang=")).data, {
+    q: "x",
+    page: 2.5,
+    all: true,
+    tags: ["a"],
+    note: "n",
+    lang: "",
+  });
+  const cases: [string, RegExp][] = [
+    ["/list", /"q" is required/],
+    ["/list?q=x&page=two", /"page" \(query\): expected a number, got "two"/],
+    ["/list?q=x&page=", /"page"/],
+    ["/list?q=x&all=maybe", /"all" \(query\): expected true or false/],
+    ["/list?q=x&lang=a&lang=b", /"lang" \(query\): given more than once/],
+    ["/list?q=x&other=1", /"other" \(query\): not known here/],
+    ["/list?q=x&__proto__=1", /"__proto__" \(query\): not known here/],
+  ];
+  for (const [path, message] of cases) {
+    const answer = await client.get(path, { headers: { accept: "application/json" } });
+    assert.equal(answer.statusCode, 400, path);
+    assert.match(answer.data.message, message, path);
+  }
+});
+
+Deno.test("ATL-20 without declarations everything is passed, with rest the undeclared too", async () => {
+  const app = new Atila(here);
+  app.route("/free/<int:id>", (was, args) => was.response.API(args));
+  app.route("/rest", { args: { a: 1 }, rest: true }, (was, args) => was.response.API(args));
+  const client = app.makeClient();
+  assert.deepEqual((await client.get("/free/7?x=1&x=2")).data, { id: 7, x: ["1", "2"] });
+  assert.deepEqual((await client.get("/rest?b=2")).data, { a: 1, b: "2" });
+});
+
+Deno.test("ATL-20 config.argErrorStatus changes the status", async () => {
+  const app = new Atila(here);
+  app.config.argErrorStatus = 508;
+  app.route("/", { args: { a: REQUIRED } }, (_was, { a }) => a);
+  assert.equal((await app.makeClient().get("/")).statusCode, 508);
+});
+
+Deno.test("ATL-21 the order is path, query, body; undeclared query arguments are refused", async () => {
+  const app = new Atila(here);
+  app.route("/<id>", { args: { q: "", b: "" } }, (was, args) => was.response.API(args));
+  const client = app.makeClient();
+  const both = await client.post("/7?q=1", "b=2", form);
+  assert.deepEqual(both.data, { id: "7", q: "1", b: "2" });
+  assert.deepEqual(Object.keys(both.data), ["id", "q", "b"]);
+  assert.equal((await client.post("/7?other=1", "b=2", form)).statusCode, 400);
+});
+
+Deno.test("ATL-22 request.args holds everything, a name from several places is a list", async () => {
+  const app = new Atila(here);
+  app.route("/<id>", { args: { d: 5 }, rest: true }, (was) => {
+    const { args } = was.request;
+    return was.response.API({
+      id: args.id,
+      a: args.a,
+      d: args.get("d"),
+      none: args.get("none", "fallback"),
+      keys: Object.keys(args).sort(),
+    });
+  });
+  const answer = await app.makeClient().post("/7?a=1", "a=2&a=3", form);
+  assert.deepEqual(answer.data, {
+    id: "7",
+    a: ["1", "2", "3"],
+    d: 5,
+    none: "fallback",
+    keys: ["a", "d", "id"],
+  });
+});
+
+Deno.test("ATL-24 forms, multipart forms and JSON objects become arguments", async () => {
+  const app = new Atila(here);
+  app.route("/", (was, args) => {
+    return was.response.API({ ...args, dict: was.request.dict(), form: was.request.form() });
+  });
+  const client = app.makeClient();
+  const pick = ({ data }: { data: Record<string, unknown> }) => [data.a, data.b];
+  assert.deepEqual(pick(await client.post("/", "a=1&b=x+y", form)), ["1", "x y"]);
+  assert.deepEqual(pick(await client.post("/", { a: 1, b: [true, null] })), [1, [true, null]]);
+  const multipart = new FormData();
+  multipart.append("a", "é");
+  multipart.append("b", "1");
+  multipart.append("b", "2");
+  assert.deepEqual(pick(await client.post("/", multipart)), ["é", ["1", "2"]]);
+
+  const noType = await app.handle(
+    new Request("http://x/", { method: "POST", body: new Uint8Array([97, 61, 49]) }),
+    (await import("../../src/core/context.ts")).createContext({
+      url: "http://x/",
+      mountPoint: "/",
+    }),
+  );
+  assert.equal(noType.status, 200);
+});
+
+Deno.test("ATL-24 JSON that is no object stays in request.json()", async () => {
+  const app = new Atila(here);
+  app.route("/", (was, args) => was.response.API({ args, json: was.request.json() }));
+  const client = app.makeClient();
+  for (const value of [[1, 2], "text", 5, null]) {
+    const answer = await client.post("/", JSON.stringify(value), {
+      headers: { "content-type": "application/json" },
+    });
+    assert.deepEqual(answer.data, { args: {}, json: value });
+  }
+});
+
+Deno.test("ATL-24 broken bodies are 400 and say what is wrong", async () => {
+  const app = new Atila(here);
+  app.route("/", () => "ok");
+  const client = app.makeClient();
+  const json = await client.post("/", '{"a":', {
+    headers: { "content-type": "application/json", accept: "application/json" },
+  });
+  assert.equal(json.statusCode, 400);
+  assert.match(json.data.message, /not JSON/);
+  const multipart = await client.post("/", "--x\r\nnonsense", {
+    headers: { "content-type": "multipart/form-data; boundary=y" },
+  });
+  assert.equal(multipart.statusCode, 400);
+});
+
+Deno.test("ATL-24 names of JSON members cannot reach a prototype", async () => {
+  const app = new Atila(here);
+  app.route("/", (was, args) => {
+    const plain = {} as Record<string, unknown>;
+    return was.response.API({ keys: Object.keys(args).sort(), polluted: plain.x === 1 });
+  });
+  const answer = await app.makeClient().post("/", '{"__proto__":{"x":1},"constructor":2}', {
+    headers: { "content-type": "application/json" },
+  });
+  assert.deepEqual(answer.data, { keys: ["__proto__", "constructor"], polluted: false });
+});
+
+Deno.test("ATL-19 a Standard Schema validates and types the arguments", async () => {
+  const app = new Atila(here);
+  const args = z.object({ id: z.number(), size: z.coerce.number().max(10).default(3) });
+  app.route("/<int:id>", { args }, (was, { id, size }) => {
+    const sum: number = id + size;
+    return was.response.API({ sum });
+  });
+  const client = app.makeClient();
+  assert.deepEqual((await client.get("/4")).data, { sum: 7 });
+  assert.deepEqual((await client.get("/4?size=5")).data, { sum: 9 });
+  const answer = await client.get("/4?size=50", { headers: { accept: "application/json" } });
+  assert.equal(answer.statusCode, 400);
+  assert.match(answer.data.message, /"size"/);
+});

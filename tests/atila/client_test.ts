@@ -1,0 +1,43 @@
+import assert from "node:assert/strict";
+import { Atila } from "../../src/atila/mod.ts";
+
+Deno.test("TST-08 the in-process client sends every method without a network", async () => {
+  const app = new Atila(import.meta.url);
+  app.route("/echo", (was) =>
+    was.response.API({
+      method: was.request.method,
+      body: new TextDecoder().decode(was.request.body),
+      addr: was.request.getRemoteAddr(),
+      prefix: was.env.SCRIPT_NAME,
+    }));
+  app.route("/text", () => "plain");
+  const client = app.makeClient("/point");
+  for (const method of ["get", "options"] as const) {
+    const { data } = await client[method]("/echo");
+    assert.equal(data.method, method.toUpperCase());
+    assert.equal(data.prefix, "/point");
+  }
+  for (const method of ["post", "put", "patch", "delete"] as const) {
+    const { data } = await client[method]("/echo", { a: 1 }, { remoteAddr: "10.1.1.1" });
+    assert.deepEqual([data.method, data.body, data.addr], [
+      method.toUpperCase(),
+      '{"a":1}',
+      "10.1.1.1",
+    ]);
+  }
+  assert.equal((await client.head("/text")).statusCode, 200);
+  const text = await client.get("/text");
+  assert.deepEqual([text.statusCode, text.text, text.data], [200, "plain", "plain"]);
+});
+
+Deno.test("ATL-01 an app answers under bare Deno.serve", async () => {
+  const app = new Atila(import.meta.url);
+  app.route("/<name>", (was, { name }) => `${name} from ${was.request.getRemoteAddr()}`);
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, app.fetch);
+  try {
+    const response = await fetch(`http://127.0.0.1:${server.addr.port}/you`);
+    assert.equal(await response.text(), "you from 127.0.0.1");
+  } finally {
+    await server.shutdown();
+  }
+});

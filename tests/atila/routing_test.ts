@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { Atila, REQUIRED } from "../../src/atila/mod.ts";
+
+const here = import.meta.url;
+
+Deno.test("ATL-01 ATL-04 ATL-05 an app knows its directory", () => {
+  const app = new Atila(here);
+  assert.equal(app.home, new URL(".", here).pathname.replace(/\/$/, ""));
+  assert.equal(app.name, "routing_test");
+  assert.equal(app.getResource("db", "x.db"), `${app.home}/resources/db/x.db`);
+  assert.deepEqual(app.templateDirs, [`${app.home}/templates`]);
+  assert.equal(new Atila(`${here}?v=2#x`).file, new URL(here).pathname);
+  assert.throws(() => new Atila(""), TypeError);
+});
+
+Deno.test("ATL-02 ATL-03 MNT-25 MNT-26 properties and settings, overridden at mount", () => {
+  const app = new Atila(here);
+  app.config.mySetting = 1;
+  app.attach({
+    mountPoint: "/x/",
+    host: "default",
+    name: "renamed",
+    apps: new Map(),
+    pref: { debug: true, maxClientBodySize: 9, securekey: "k", config: { mySetting: 2, other: 3 } },
+  });
+  assert.equal(app.mountPoint, "/x/");
+  assert.equal(app.name, "renamed");
+  assert.equal(app.debug, true);
+  assert.equal(app.securekey, "k");
+  assert.equal(app.config.mySetting, 2);
+  assert.equal(app.config["other"], 3);
+  assert.equal(app.limits.maxPostBodySize, 9);
+  assert.equal(app.limits.maxMultipartBodySize, 9);
+  assert.equal(app.limits.maxUploadFileSize, 9);
+  assert.throws(() => app.maxClientBodySize = -1, RangeError);
+});
+
+Deno.test("ATL-02 was.app is the app", async () => {
+  const app = new Atila(here);
+  app.config.title = "mine";
+  app.route("/", (was) => was.app === app ? was.app.config.title : "other");
+  assert.equal((await app.makeClient().get("/")).text, "mine");
+});
+
+Deno.test("ATL-10 a rule starts with a slash, and the handler comes back unchanged", async () => {
+  const app = new Atila(here);
+  const hello = () => "hi";
+  assert.equal(app.route("/hello", hello), hello);
+  assert.equal((await app.makeClient().get("/hello")).text, "hi");
+  assert.throws(() => app.route("hello", hello), /starts with \//);
+  assert.throws(() => app.route("/<a>x", hello), /whole segment/);
+  assert.throws(() => app.route("/<bool:a>", hello), /Unknown type "bool".*int, float/);
+  assert.throws(() => app.route("/<path:a>/b", hello), /comes last/);
+  assert.throws(() => app.route("/<a>/<int:a>", hello), /twice/);
+  assert.throws(
+    () => app.route("/", { method: ["GET"] } as never, hello),
+    /unknown option "method"/,
+  );
+  assert.throws(() => app.route("/", { methods: ["FETCH"] }, hello), /unknown method "FETCH"/);
+});
+
+Deno.test("ATL-10 ATL-12 one rule per method, others get 405 with Allow", async () => {
+  const app = new Atila(here);
+  app.route("/pets", { methods: ["GET"] }, () => "list");
+  app.route("/pets", { methods: ["POST", "PUT"] }, () => "add");
+  app.route("/any", () => "any");
+  const client = app.makeClient();
+  assert.equal((await client.get("/pets")).text, "list");
+  assert.equal((await client.post("/pets", {})).text, "add");
+  const refused = await client.delete("/pets");
+  assert.equal(refused.statusCode, 405);
+  assert.deepEqual(refused.headers.get("allow")?.split(", ").sort(), ["GET", "POST", "PUT"]);
+  for (const method of ["GET", "POST", "PATCH", "OPTIONS"]) {
+    assert.equal((await client.request(method, "/any")).statusCode, 200, method);
+  }
+});
+
+Deno.test("ATL-11 names identify handlers, the last one wins with a warning", () => {
+  const app = new Atila(here);
+  const logged: string[] = [];
+  app.log = (text) => void logged.push(text);
+  app.route("/a", { name: "same" }, () => "a");
+  app.route("/b", { name: "same" }, () => "b");
+  assert.equal(app.buildUrl("same"), "/b");
+  assert.match(logged.join(), /"same"/);
+  app.route("/c", function named() {
+    return "c";
+  });
+  assert.equal(app.buildUrl("named"), "/c");
+});
+
+Deno.test("ATL-13 content types are compared without parameters", async () => {
+  const app = new Atila(here);
+  app.route("/xml", { contentTypes: ["text/xml"] }, () => "ok");
+  const client = app.makeClient();
+  const send = (type: string) => client.post("/xml", "<a/>", { headers: { "content-type": type } });
+  assert.equal((await send("text/xml; charset=utf-8")).statusCode, 200);
+  assert.equal((await send("TEXT/XML")).statusCode, 200);
+  assert.equal((await send("application/json")).statusCode, 415);
+});
+
+Deno.test("ATL-14 exact rules, then a redirect to the slash, then parameters by longest literal text", async () => {
+  const app = new Atila(here);
+  app.route("/user/<name>", (_was, { name }) => `name ${name}`);
+  app.route("/user/me", () => "me");
+  app.route("/user/<int:id>", (_was, { id }) => `id ${id}`);
+  app.route("/user/<name>/posts", (_was, { name }) => `posts of ${name}`);
+  app.route("/<path>", (_was, { path }) => `rest ${path}`);
+  app.route("/docs/", () => "docs");
+  const client = app.makeClient("/app");
+  const text = async (path: string) => (await client.get(path)).text;
+  assert.equal(await text("/user/me"), "me");
+  assert.equal(await text("/user/5"), "id 5");
+  assert.equal(await text("/user/5x"), "name 5x");
+  assert.equal(await text("/user/bob/posts"), "posts of bob");
+  assert.equal(await text("/user/bob/other"), "rest user/bob/other");
+  const moved = await client.get("/docs?a=1");
+  assert.equal(moved.statusCode, 301);
+  assert.equal(moved.headers.get("location"), "/app/docs/?a=1");
+});
+
+Deno.test("ATL-14 MNT-15 no route is 404, also below a mount point", async () => {
+  const app = new Atila(here);
+  app.route("/hello", () => "hello");
+  const client = app.makeClient("/x");
+  assert.equal((await client.get("/hello")).text, "hello");
+  assert.equal((await client.get("/nothing")).statusCode, 404);
+});
+
+Deno.test("ATL-15 ATL-17 typed parameters match what they can hold, or nothing", async () => {
+  const app = new Atila(here);
+  app.route("/int/<int:n>", (was, { n }) => was.response.API({ n: n + 1 }));
+  app.route("/float/<float:n>", (was, { n }) => was.response.API({ n: n * 2 }));
+  app.route("/text/<s>", (was, { s }) => was.response.API({ s }));
+  app.route("/download/<int:major>/<path>", (was, args) => was.response.API(args));
+  app.route("/named/<path:file>", (was, { file }) => was.response.API({ file }));
+  const client = app.makeClient();
+  const data = async (path: string) => {
+    const answer = await client.get(path);
+    return answer.statusCode === 200 ? answer.data : answer.statusCode;
+  };
+  assert.deepEqual(await data("/int/41"), { n: 42 });
+  for (const bad of ["/int/", "/int/4.5", "/int/-1", "/int/x", "/int/99999999999999999999"]) {
+    assert.equal(await data(bad), 404, bad);
+  }
+  assert.deepEqual(await data("/float/1.5"), { n: 3 });
+  assert.deepEqual(await data("/float/2"), { n: 4 });
+  assert.equal(await data("/float/1.2.3"), 404);
+  assert.equal(await data("/text/a/b"), 404);
+  assert.deepEqual(await data("/download/1/version/1.1/win32"), {
+    major: 1,
+    path: "version/1.1/win32",
+  });
+  assert.deepEqual(await data("/named/a_b/c%20d"), { file: "a_b/c d" });
+});
+
+Deno.test("ATL-16 an underscore is a blank in plain parameters only, percent-encoding is undone", async () => {
+  const app = new Atila(here);
+  app.route("/text/<s>", (was, { s }) => was.response.API({ s }));
+  app.route("/cafés/<path:p>", (was, { p }) => was.response.API({ p }));
+  const client = app.makeClient();
+  assert.equal((await client.get("/text/Your_Name")).data.s, "Your Name");
+  assert.equal((await client.get("/text/a%2Fb%20c")).data.s, "a/b c");
+  assert.equal((await client.get("/caf%C3%A9s/x_y")).data.p, "x_y");
+  assert.equal((await client.get("/text/%E0%A4%A")).statusCode, 400);
+});
+
+Deno.test("ATL-18 a single, last parameter with a default may be left out", async () => {
+  const app = new Atila(here);
+  app.route("/hello/<name>", { args: { name: "World" } }, (_was, { name }) => `Hello, ${name}`);
+  app.route("/two/<a>/<b>", { args: { b: "x" } }, (_was, { a, b }) => a + b);
+  const client = app.makeClient();
+  assert.equal((await client.get("/hello")).text, "Hello, World");
+  assert.equal((await client.get("/hello/You")).text, "Hello, You");
+  assert.equal((await client.get("/two/a")).statusCode, 404);
+});
+
+Deno.test("ATL-30 handlers may be synchronous or asynchronous", async () => {
+  const app = new Atila(here);
+  app.route("/now", () => "now");
+  app.route("/later", async () => {
+    await Promise.resolve();
+    return "later";
+  });
+  app.route("/throws", () => {
+    throw new Error("inner");
+  });
+  app.route("/rejects", () => Promise.reject(new Error("inner")));
+  const client = app.makeClient();
+  assert.equal((await client.get("/now")).text, "now");
+  assert.equal((await client.get("/later")).text, "later");
+  assert.equal((await client.get("/throws")).statusCode, 500);
+  assert.equal((await client.get("/rejects")).statusCode, 500);
+});
+
+Deno.test("ATL-15 ATL-19 TypeScript reads the arguments off rule and defaults", () => {
+  const app = new Atila(here);
+  app.route("/episode/<int:id>/<title>", (_was, { id, title }) => {
+    const number: number = id;
+    const text: string = title;
+    // @ts-expect-error id is a number
+    const wrong: string = id;
+    return text + number + wrong;
+  });
+  app.route("/list", { args: { page: 1, all: false, q: REQUIRED, tags: [] } }, (_was, args) => {
+    const { page, all, q, tags }: { page: number; all: boolean; q: string; tags: string[] } = args;
+    // @ts-expect-error nothing of that name is declared
+    const missing = args.missing;
+    return `${page}${all}${q}${tags}${missing}`;
+  });
+  app.route("/free", (_was, args) => String(args.whatever));
+  // @ts-expect-error a handler returns something that can be sent
+  app.route("/nothing", () => undefined);
+});
