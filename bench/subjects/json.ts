@@ -1,0 +1,13 @@
+import * as skitai from "../../mod.ts";
+
+const app = new skitai.Atila(import.meta.url);
+app.route(
+  "/episode/<int:id>",
+  { args: { lang: "en" } },
+  (was, { id, lang }) => was.response.API({ id, lang, title: "The one" }),
+);
+
+if (Deno.args.includes("--log")) skitai.enableFileLogging(await Deno.makeTempDir());
+else skitai.logOff("/episode/");
+skitai.mount("/", app);
+await skitai.run({ front: Deno.args.includes("--edge") ? "edge" : "fast" });
