@@ -6,7 +6,6 @@
 
 import { Buffer } from "node:buffer";
 import type { Gzip } from "node:zlib";
-import * as zlib from "node:zlib";
 import { type ContentCoding, preferredCoding } from "../core/accept.ts";
 import {
   bodySizeOf,
@@ -32,6 +31,10 @@ const LEVEL = 5;
 
 const COMPRESSIBLE = /^\s*(?:text\/(?!event-stream\b)|application\/json\s*(?:;|$))/i;
 const NO_TRANSFORM = /(?:^|,)\s*no-transform\s*(?:,|$)/i;
+
+/** Loaded with the first response to compress: importing it would double the time of a small start. */
+let zlib: typeof import("node:zlib");
+let loading: Promise<void> | undefined;
 
 const live = new WeakSet<Response>();
 
@@ -87,6 +90,16 @@ function compress(req: Request, res: Response): Response | Promise<Response> {
   const coding = preferredCoding(req.headers.get("accept-encoding"));
   if (coding === undefined || res.bodyUsed) return varied(res);
 
+  if (zlib === undefined) {
+    loading ??= import("node:zlib").then((module) => {
+      zlib = module;
+    });
+    return loading.then(() => compressBody(res, coding));
+  }
+  return compressBody(res, coding);
+}
+
+function compressBody(res: Response, coding: ContentCoding): Response | Promise<Response> {
   const body = staticBodyOf(res);
   if (body !== undefined) return compressStatic(res, body, coding);
   const stream = res.body;

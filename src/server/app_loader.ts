@@ -1,0 +1,200 @@
+/**
+ * From the target of a mount to what answers: a directory, or an app that is imported or given.
+ *
+ * @module
+ */
+
+import { basename, extname, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { isMountedApp, type MountedApp } from "../core/app.ts";
+import { ConfigError } from "../core/errors.ts";
+import { ForeignApp, isFetchApp } from "../mounts/fetch_app.ts";
+import { scriptUrl } from "./paths.ts";
+import type { MountSpec } from "./service.ts";
+
+/** What a target turns out to be. */
+export type Target =
+  /** A directory to serve files from. */
+  | { readonly kind: "directory"; readonly directory: string }
+  /** A script to import, by file URL or package specifier. */
+  | { readonly kind: "module"; readonly specifier: string; readonly file: string | undefined }
+  /** An app that is here already. */
+  | { readonly kind: "object"; readonly app: unknown };
+
+/** An app that can be attached and mounted. */
+export interface LoadedTarget {
+  /** The app. */
+  readonly app: MountedApp;
+  /** The object itself, to recognise it when it is mounted twice. */
+  readonly object: unknown;
+  /** Its file name without extension; `""` for an object whose file is not known. */
+  readonly name: string;
+}
+
+const EXTENSIONS = [".ts", ".tsx", ".mts", ".js", ".mjs", ".jsx"];
+const PACKAGE = /^(?:npm|jsr|https?|data):/;
+
+/** How a mount is named in errors. */
+export function whereOf(spec: Pick<MountSpec, "point">): string {
+  return `mount(${JSON.stringify(spec.point)})`;
+}
+
+/**
+ * Finds out what a target is, without importing anything.
+ *
+ * @param directory Where relative paths start: the directory of the start script.
+ * @throws {ConfigError} for a path where nothing is, and for kinds of targets this version does not know.
+ */
+export function resolveTarget(spec: MountSpec, directory: string): Target {
+  const where = whereOf(spec);
+  const { target } = spec;
+  if (target instanceof URL) return resolvePath(where, fileURLToPath(target));
+  if (typeof target !== "string") {
+    if (Array.isArray(target)) {
+      throw new ConfigError(where, "mounts of installed modules are not supported by this version");
+    }
+    return { kind: "object", app: target };
+  }
+  if (target.startsWith("@")) {
+    throw new ConfigError(
+      where,
+      `reverse-proxy mounts such as ${target} are not supported by this version`,
+    );
+  }
+  if (target.startsWith("file:")) return resolvePath(where, fileURLToPath(target));
+  if (PACKAGE.test(target)) return { kind: "module", specifier: target, file: undefined };
+  return resolvePath(where, resolve(directory, target));
+}
+
+function resolvePath(where: string, path: string): Target {
+  const info = inspect(path);
+  if (info?.isDirectory) return { kind: "directory", directory: path };
+  if (info?.isFile) {
+    if (EXTENSIONS.includes(extname(path))) return moduleOf(path);
+    throw new ConfigError(where, `${path} is neither a directory nor a script`);
+  }
+  for (const extension of EXTENSIONS) {
+    if (inspect(path + extension)?.isFile) return moduleOf(path + extension);
+  }
+  throw new ConfigError(where, `there is no directory and no script ${path}`);
+}
+
+function inspect(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function moduleOf(file: string): Target {
+  return { kind: "module", specifier: pathToFileURL(file).href, file };
+}
+
+/**
+ * Imports a module target, or takes the object, and finds the app in it.
+ *
+ * @throws whatever the module throws, and {@link ConfigError} when the app is not in it.
+ */
+export async function loadTarget(
+  spec: MountSpec,
+  target: Exclude<Target, { kind: "directory" }>,
+): Promise<LoadedTarget> {
+  const where = whereOf(spec);
+  if (target.kind === "object") {
+    const object = isNamespace(target.app)
+      ? exportOf(where, "the module", target.app, spec.export)
+      : target.app;
+    const app = appOf(where, "the target", object, spec, undefined);
+    return { app, object, name: nameOf(app) };
+  }
+  const { specifier, file } = target;
+  const module = specifier === scriptUrl()
+    ? await importStartScript(specifier)
+    : await import(specifier) as Record<string, unknown>;
+  const what = file ?? specifier;
+  const object = exportOf(where, what, module, spec.export);
+  const app = appOf(where, `export "${spec.export}" of ${what}`, object, spec, file);
+  const path = file ?? specifier;
+  return { app, object, name: basename(path, extname(path)) };
+}
+
+let importing = false;
+
+/**
+ * True while the start script is evaluated once more because it is mounted by its own address. What it
+ * says about the service then was said before: `run` returns at once.
+ */
+export function isImportingStartScript(): boolean {
+  return importing;
+}
+
+/** How long the start script may take to finish after `run`, in milliseconds, unless it waits for it. */
+const OWN_IMPORT_MS = 50;
+
+/**
+ * Imports the script this process was started with. When that script waits for `run`, its module is not
+ * complete before the server is, and importing it would wait for ever; so it is evaluated once more
+ * under another address.
+ */
+async function importStartScript(specifier: string): Promise<Record<string, unknown>> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const module = await Promise.race([
+    import(specifier) as Promise<Record<string, unknown>>,
+    new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), OWN_IMPORT_MS);
+    }),
+  ]);
+  clearTimeout(timer);
+  if (module !== undefined) return module;
+  importing = true;
+  try {
+    return await import(`${specifier}?mounted`);
+  } finally {
+    importing = false;
+  }
+}
+
+function isNamespace(value: unknown): value is Record<string, unknown> {
+  return Object.prototype.toString.call(value) === "[object Module]" && !isFetchApp(value);
+}
+
+function exportOf(
+  where: string,
+  what: string,
+  module: Record<string, unknown>,
+  name: string,
+): unknown {
+  const found = module[name] ?? (name === "app" ? module.default : undefined);
+  if (found !== undefined) return found;
+  if (isFetchApp(module)) return module;
+  const names = Object.keys(module);
+  throw new ConfigError(
+    where,
+    `${what} has no export "${name}"; it has ${names.length === 0 ? "none" : names.join(", ")}`,
+  );
+}
+
+function appOf(
+  where: string,
+  what: string,
+  object: unknown,
+  spec: MountSpec,
+  file: string | undefined,
+): MountedApp {
+  if (isMountedApp(object)) return object;
+  if (isFetchApp(object)) return new ForeignApp(object, { stripPrefix: spec.stripPrefix, file });
+  throw new ConfigError(
+    where,
+    `${what} is no app: neither an Atila app, nor an object with fetch(), nor a function`,
+  );
+}
+
+/** Name of an app that was given as an object, from the file it says it comes from. */
+function nameOf(app: MountedApp): string {
+  const file = app.watched.find((path) => EXTENSIONS.includes(extname(path)));
+  return file === undefined ? "" : basename(file, extname(file));
+}
