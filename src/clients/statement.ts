@@ -40,8 +40,9 @@ export type StatementInput = StatementLike | readonly StatementLike[];
 /**
  * Brings what was given to `execute` to a list of statements.
  *
- * `params` are the further arguments of `execute`: one array is the list of values, one plain object holds
- * values by name, anything else is a value each. They go with a lone statement that brings none of its own.
+ * `params` are the further arguments of `execute`: one array is the list of values, one plain
+ * object holds values by name, anything else is a value each. They go with a lone statement that
+ * brings none of its own.
  *
  * @throws {TypeError} for SQL that is empty or no text, and for values that belong to no statement.
  */
@@ -53,7 +54,8 @@ export function toStatements(input: unknown, params: readonly unknown[] = []): S
   const [first] = statements;
   if (statements.length > 1) {
     throw new TypeError(
-      `Cannot bind values to a list of ${statements.length} statements: give each its own with { sql, params }`,
+      `Cannot bind values to a list of ${statements.length} statements: ` +
+        "give each its own with { sql, params }",
     );
   }
   if (!isEmpty(first!.params)) {

@@ -45,7 +45,10 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
     return this.dispatch(timeout, options);
   }
 
-  /** Waits for completion only. @throws the error of the first member that failed, unless told not to. */
+  /**
+   * Waits for completion only. @throws the error of the first member that failed, unless told not
+   * to.
+   */
   wait(timeout?: number, reraise = true): Promise<void> {
     const all = Promise.all(this.#futures.map((future) => future.wait(timeout, reraise)));
     return quiet(all.then(() => {}));

@@ -17,7 +17,9 @@ export type Row = Record<string, any>;
 
 /** Options of a database; they go with every statement of the object. */
 export interface DatabaseOptions<T = Row[]> {
-  /** Whether a kept result may be used. Accepted; no results are kept in this release. Default true. */
+  /**
+   * Whether a kept result may be used. Accepted; no results are kept in this release. Default true.
+   */
   readonly useCache?: boolean | number;
   /** Called with the result when it arrives; as a list, with further arguments. */
   readonly callback?: ResultCallback<T>;
@@ -42,7 +44,8 @@ export interface Sqlite3Database<T = Row[]> {
   /**
    * Starts a statement, or several. Anything wrong with it is a result with status 2 and code 500.
    *
-   * @param sql SQL text, a list that is run together, `{ sql, params }`, or what a query builder makes.
+   * @param sql SQL text, a list that is run together, `{ sql, params }`, or what a query builder
+   * makes.
    * @param params A list of values, a record of values by name, or one argument for each value.
    */
   execute<R = T>(sql: StatementInput, ...params: unknown[]): Future<R>;
@@ -57,10 +60,11 @@ export interface Sqlite3Group<T = Row[]> {
 /** `was.sqlite3`. */
 export interface Sqlite3Method {
   /**
-   * A database by the path of its file, `:memory:`, or `@alias`, where the member with the least load gets
-   * each statement.
+   * A database by the path of its file, `:memory:`, or `@alias`, where the member with the least
+   * load gets each statement.
    *
-   * @throws {TypeError} without a target, with an unknown alias or option, or an alias of another type.
+   * @throws {TypeError} without a target, with an unknown alias or option, or an alias of another
+   * type.
    */
   <T = Row[]>(target: string, options?: DatabaseOptions<T>): Sqlite3Database<T>;
   /** As a plain call, but only to an alias. */

@@ -95,14 +95,14 @@ export class Was implements Requester, DatabaseOwner {
   }
 
   /**
-   * Runs an exported function of a module in an auxiliary thread, where it may block; on the event loop when
-   * the service has no threads. Resolves to what it returns.
+   * Runs an exported function of a module in an auxiliary thread, where it may block; on the event
+   * loop when the service has no threads. Resolves to what it returns.
    *
    * @param moduleUrl Absolute URL, such as `new URL("./jobs.ts", import.meta.url)`.
    * @param fn Name of the export.
    * @param args Arguments; they are cloned, as is the result.
-   * Rejects with what the function throws, with `TypeError` for a module that is not an absolute URL, and
-   * with `PoolExhaustedError` when no thread became free in time.
+   * Rejects with what the function throws, with `TypeError` for a module that is not an absolute
+   * URL, and with `PoolExhaustedError` when no thread became free in time.
    */
   async offload(moduleUrl: string | URL, fn: string, ...args: unknown[]): Promise<unknown> {
     return await (await this.offloadPool()).run(moduleUrl, fn, args);

@@ -12,8 +12,8 @@ export interface TemplateEngine {
   /**
    * Renders a template with the values and resolves to the text.
    *
-   * Rejects with a `TemplateError` that names template and line, or with the `HttpError` that was thrown
-   * inside.
+   * Rejects with a `TemplateError` that names template and line, or with the `HttpError` that was
+   * thrown inside.
    */
   render(name: string, values: Record<string, unknown>): Promise<string>;
 }
@@ -24,11 +24,16 @@ export interface TemplateOptions {
   readonly directories: readonly string[];
   /** Read changed files again, also those that are included or extended. Default false. */
   readonly autoReload?: boolean;
-  /** Names every template sees; values of `render` come first. The record is read at each render. */
+  /**
+   * Names every template sees; values of `render` come first. The record is read at each render.
+   */
   readonly globals?: Readonly<Record<string, unknown>>;
   /** Further filters by name. They may return promises. The record is read at each render. */
   readonly filters?: Readonly<Record<string, TemplateFilter>>;
-  /** Longest wait for one promise in a template, in milliseconds. Futures have their own. Default 30 000. */
+  /**
+   * Longest wait for one promise in a template, in milliseconds. Futures have their own. Default 30
+   * 000.
+   */
   readonly waitTimeoutMs?: number;
 }
 
@@ -67,8 +72,8 @@ const ENGINES: ReadonlyMap<string, LoadEngine> = new Map([
 ]);
 
 /**
- * Makes the templates of an app: nunjucks (Jinja syntax) for `.html .htm .j2 .njk .txt .xml`, Vento for
- * `.vto`. An engine is loaded when the first of its templates is rendered.
+ * Makes the templates of an app: nunjucks (Jinja syntax) for `.html .htm .j2 .njk .txt .xml`, Vento
+ * for `.vto`. An engine is loaded when the first of its templates is rendered.
  *
  * @example
  * ```ts ignore

@@ -1,10 +1,10 @@
 /**
- * Jinja templates by nunjucks, with waiting: `dispatch()` on a future that has not arrived ends the pass,
- * and the template is rendered again when it has.
+ * Jinja templates by nunjucks, with waiting: `dispatch()` on a future that has not arrived ends the
+ * pass, and the template is rendered again when it has.
  *
- * The engine runs a template in one synchronous pass. Its compiler, runtime and template lookup are extended
- * here, without changing those of the module: calls are remembered from pass to pass, errors know their
- * template and line, Jinja's own names work.
+ * The engine runs a template in one synchronous pass. Its compiler, runtime and template lookup are
+ * extended here, without changing those of the module: calls are remembered from pass to pass,
+ * errors know their template and line, Jinja's own names work.
  *
  * @module
  */
@@ -67,7 +67,9 @@ interface Failure {
 /** One render, with what its passes share. */
 class Render {
   readonly suspension = new Suspension();
-  /** Templates in use: a file that changes meanwhile must not change the course of the next pass. */
+  /**
+   * Templates in use: a file that changes meanwhile must not change the course of the next pass.
+   */
   readonly templates = new Map<string, Template>();
   failure: Failure | undefined;
   /** Where the pass is. */
@@ -301,7 +303,10 @@ function makeEngine(
       return filter;
     }
 
-    /** The template of a name, compiled. @throws {TemplateError} when it is missing or cannot be parsed. */
+    /**
+     * The template of a name, compiled. @throws {TemplateError} when it is missing or cannot be
+     * parsed.
+     */
     load(name: string): Template {
       const template = this.#find(name);
       if (template === undefined) throw settings.source.missing(name);
@@ -419,7 +424,9 @@ function explain({ error, template, line }: Failure): Error {
   return new TemplateError(problem, { template, line }, { cause: error });
 }
 
-/** Arguments given by name without the mark that macros need, which strict functions would refuse. */
+/**
+ * Arguments given by name without the mark that macros need, which strict functions would refuse.
+ */
 function withoutMark(args: unknown[]): unknown[] {
   const last = args.at(-1);
   if (typeof last !== "object" || last === null || !Object.hasOwn(last, "__keywords")) return args;
@@ -434,8 +441,8 @@ function camelMember(target: any, member: string): unknown {
 }
 
 /**
- * Lets the parser read `list[1:3]`. The module does this for the whole process or not at all; what it does to
- * its runtime is taken back, and only the function that cuts is kept.
+ * Lets the parser read `list[1:3]`. The module does this for the whole process or not at all; what
+ * it does to its runtime is taken back, and only the function that cuts is kept.
  */
 function addSlices(nunjucks: Nunjucks): (...args: unknown[]) => unknown {
   const { runtime } = nunjucks;

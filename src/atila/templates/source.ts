@@ -17,7 +17,10 @@ export interface SourceFile {
   readonly text: string;
 }
 
-/** Finds and reads templates. Reading is synchronous: it happens once per template, or while developing. */
+/**
+ * Finds and reads templates. Reading is synchronous: it happens once per template, or while
+ * developing.
+ */
 export class TemplateSource {
   /** Directories, first one first. The list is read at every search, so it may grow. */
   readonly directories: readonly string[];
@@ -28,8 +31,8 @@ export class TemplateSource {
   }
 
   /**
-   * Brings a name to its form below a directory: no leading slash, no dots. A name that starts with `./` or
-   * `../` is relative to the template `from`.
+   * Brings a name to its form below a directory: no leading slash, no dots. A name that starts with
+   * `./` or `../` is relative to the template `from`.
    *
    * @throws {TemplateError} for a name that leads out of the directories.
    */

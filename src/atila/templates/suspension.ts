@@ -1,7 +1,7 @@
 /**
- * Waiting inside templates whose engine cannot wait: a render that meets a promise is given up and started
- * again when the promise has settled. What it called is remembered, so that the second pass does not
- * call it again.
+ * Waiting inside templates whose engine cannot wait: a render that meets a promise is given up and
+ * started again when the promise has settled. What it called is remembered, so that the second pass
+ * does not call it again.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import { TemplateError } from "./template_error.ts";
 export const MAX_PASSES = 1000;
 
 /**
- * Thrown through the engine to end a pass. What is waited for stands in the state of the render, because
- * the engine copies errors.
+ * Thrown through the engine to end a pass. What is waited for stands in the state of the render,
+ * because the engine copies errors.
  */
 export const SUSPENDED = {
   /** Called by the engine on errors it passes on. */
@@ -23,7 +23,9 @@ export const SUSPENDED = {
   },
 };
 
-/** A thenable with `dispatch()`: something to hold and to wait for later, not a value on its way. */
+/**
+ * A thenable with `dispatch()`: something to hold and to wait for later, not a value on its way.
+ */
 export interface FutureLike extends PromiseLike<unknown> {
   /** Waits for the result. */
   dispatch(...args: unknown[]): unknown;
@@ -64,8 +66,9 @@ export class Suspension {
   }
 
   /**
-   * Makes a call of the template. Calls are counted: one that gave a promise or a future in an earlier pass
-   * is not made again. All others are, so that what a template builds up for itself comes out the same.
+   * Makes a call of the template. Calls are counted: one that gave a promise or a future in an
+   * earlier pass is not made again. All others are, so that what a template builds up for itself
+   * comes out the same.
    *
    * @throws what the call throws, and {@link SUSPENDED}.
    */
@@ -150,8 +153,8 @@ const WAITING: Readonly<Record<string, readonly string[]>> = {
 };
 
 /**
- * A method of a future as templates call it: `dispatch(timeout=3)` works, and a result that is there is
- * given at once, which saves a pass.
+ * A method of a future as templates call it: `dispatch(timeout=3)` works, and a result that is
+ * there is given at once, which saves a pass.
  */
 export function futureMethod(future: FutureLike, method: string): (...args: unknown[]) => unknown {
   return (...args) => {

@@ -13,8 +13,8 @@ export interface TemplatePlace {
 }
 
 /**
- * A template that is missing, cannot be parsed, or failed while it ran. An `HttpError` thrown inside a
- * template is not wrapped in one: it ends the request with its status.
+ * A template that is missing, cannot be parsed, or failed while it ran. An `HttpError` thrown
+ * inside a template is not wrapped in one: it ends the request with its status.
  */
 export class TemplateError extends Error {
   /** Stable code for programs. */

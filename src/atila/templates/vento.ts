@@ -48,7 +48,9 @@ export async function createVento(settings: EngineSettings): Promise<TemplateEng
   };
 }
 
-/** A template that could not be loaded would stay so for ever: the engine keeps the promise of it. */
+/**
+ * A template that could not be loaded would stay so for ever: the engine keeps the promise of it.
+ */
 function forgetFailures(cache: Map<string, unknown>): void {
   for (const [name, template] of cache) {
     Promise.resolve(template).catch(() => {

@@ -1,6 +1,6 @@
 /**
- * What an auxiliary thread can do. The same function performs a job on the event loop where there are
- * no threads.
+ * What an auxiliary thread can do. The same function performs a job on the event loop where there
+ * are no threads.
  *
  * @module
  */
@@ -32,7 +32,10 @@ export type Job = CallJob | Sqlite3Job;
 
 let sqlite: typeof import("../sqlite3/execute.ts") | undefined;
 
-/** Performs a job and resolves to what it gives: the return value of a call, the {@link Rows} of a script. */
+/**
+ * Performs a job and resolves to what it gives: the return value of a call, the {@link Rows} of a
+ * script.
+ */
 export async function perform(job: Job): Promise<unknown> {
   if (job.kind === "sqlite3") {
     sqlite ??= await import("../sqlite3/execute.ts");

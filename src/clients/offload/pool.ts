@@ -22,15 +22,18 @@ export interface OffloadPoolOptions {
   readonly idleMs?: number;
   /** How long disposing waits for running jobs, in milliseconds. Default 5000. */
   readonly closeMs?: number;
-  /** Where crashes of threads without a job are written; without it they only count in `crashes`. */
+  /**
+   * Where crashes of threads without a job are written; without it they only count in `crashes`.
+   */
   readonly log?: Log;
 }
 
 /** Options of {@link OffloadPool.run}. */
 export interface OffloadOptions {
   /**
-   * Gives the job up. A waiting job is taken from the queue. A running one cannot be stopped: its result
-   * is dropped, and until it ends another thread may be started in its place, up to twice `threads`.
+   * Gives the job up. A waiting job is taken from the queue. A running one cannot be stopped: its
+   * result is dropped, and until it ends another thread may be started in its place, up to twice
+   * `threads`.
    */
   readonly signal?: AbortSignal;
 }
@@ -125,8 +128,8 @@ class Thread {
 }
 
 /**
- * A pool of threads. They start on first use, one when no other is free, and end when they have been idle.
- * A thread that crashes fails its job and is replaced by the next one that is needed.
+ * A pool of threads. They start on first use, one when no other is free, and end when they have
+ * been idle. A thread that crashes fails its job and is replaced by the next one that is needed.
  *
  * @example
  * ```ts ignore
@@ -167,8 +170,9 @@ export class OffloadPool implements Client {
   }
 
   /**
-   * Runs an exported function of a module in a thread and resolves to what it returns or resolves to.
-   * Arguments and result are cloned (structured clone); with `threads: 0` they are handed over as they are.
+   * Runs an exported function of a module in a thread and resolves to what it returns or resolves
+   * to. Arguments and result are cloned (structured clone); with `threads: 0` they are handed over
+   * as they are.
    *
    * Rejects with what the function throws, `PoolExhaustedError` when no thread became free in time,
    * {@link ThreadCrashError}, the reason of `signal`, or `TypeError` for what cannot be cloned.
@@ -238,7 +242,10 @@ export class OffloadPool implements Client {
     if (this.threads === 0) closeIdle(this.#idleMs);
   }
 
-  /** Refuses new jobs, fails the waiting ones, waits for the running ones up to `closeMs`, ends all threads. */
+  /**
+   * Refuses new jobs, fails the waiting ones, waits for the running ones up to `closeMs`, ends all
+   * threads.
+   */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -269,7 +276,9 @@ export class OffloadPool implements Client {
     return this.#free.length > 0 || this.#mayGrow();
   }
 
-  /** Jobs that were given up do not count against `threads`, but never more than `threads` of them. */
+  /**
+   * Jobs that were given up do not count against `threads`, but never more than `threads` of them.
+   */
   #mayGrow(): boolean {
     let regular = 0;
     let overtime = 0;

@@ -7,7 +7,9 @@
 import { asError } from "../../core/errors.ts";
 import type { Job } from "./jobs.ts";
 
-/** From the pool to a thread: a job with the number its answer carries, or the wish that it ends. */
+/**
+ * From the pool to a thread: a job with the number its answer carries, or the wish that it ends.
+ */
 export type PoolMessage = { readonly id: number; readonly job: Job } | { readonly end: true };
 
 /** How a job ended. */
@@ -18,7 +20,9 @@ export type Answer =
 /** From a thread to the pool. */
 export type ThreadMessage = Answer | { readonly crashed: ErrorFields } | { readonly ended: true };
 
-/** An error in parts. Structured cloning would drop its class and every field but the standard ones. */
+/**
+ * An error in parts. Structured cloning would drop its class and every field but the standard ones.
+ */
 export interface ErrorFields {
   /** Name of the class. */
   readonly name: string;

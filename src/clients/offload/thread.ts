@@ -42,8 +42,8 @@ function end(): void {
 }
 
 /**
- * Reports an error nobody caught. Without this the runtime would print it and end the thread with no more
- * than a line of text for the pool.
+ * Reports an error nobody caught. Without this the runtime would print it and end the thread with
+ * no more than a line of text for the pool.
  */
 function crash(event: Event, error: unknown): void {
   event.preventDefault();

@@ -20,12 +20,13 @@ export const BUSY_TIMEOUT_MS = 5000;
 export const INLINE_BUSY_TIMEOUT_MS = 500;
 
 /**
- * Prepares a request: `send(signal)` runs the statements on the file and resolves to rows as objects.
+ * Prepares a request: `send(signal)` runs the statements on the file and resolves to rows as
+ * objects.
  *
- * `statements` is what `toStatements` takes, `params` are the further arguments of `execute`. Nothing is
- * thrown: SQL that is empty or no text, values that do not fit and errors of the driver are outcomes with
- * status 2 and code 500. An aborted signal gives status 1; a statement that was running by then runs to its
- * end all the same, as `node:sqlite` cannot interrupt one.
+ * `statements` is what `toStatements` takes, `params` are the further arguments of `execute`.
+ * Nothing is thrown: SQL that is empty or no text, values that do not fit and errors of the driver
+ * are outcomes with status 2 and code 500. An aborted signal gives status 1; a statement that was
+ * running by then runs to its end all the same, as `node:sqlite` cannot interrupt one.
  *
  * @example
  * ```ts ignore
@@ -71,8 +72,8 @@ function outcome(
 }
 
 /**
- * Readers of a file run side by side. Writers queue here, one at a time, instead of blocking a thread each
- * while they wait for the lock. What lives in memory belongs to one thread.
+ * Readers of a file run side by side. Writers queue here, one at a time, instead of blocking a
+ * thread each while they wait for the lock. What lives in memory belongs to one thread.
  */
 function schedule({ file, steps }: Script, signal: AbortSignal): PerformOptions {
   if (isMemory(file)) return { signal, pin: file };

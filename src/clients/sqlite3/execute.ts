@@ -50,8 +50,8 @@ const connections = new Map<string, Connection>();
 
 /**
  * Runs a script in autocommit mode: each statement counts by itself unless the script begins a
- * transaction. One that is still open at the end is rolled back, since the next script on this connection
- * belongs to somebody else.
+ * transaction. One that is still open at the end is rolled back, since the next script on this
+ * connection belongs to somebody else.
  *
  * @throws {Error} the driver's, with `code`, `errcode` and `errstr`.
  */
@@ -76,7 +76,9 @@ export function execute(script: Script): Rows {
 
 const UNFINISHED: Rows["rows"] = [];
 
-/** Closes the connections that were idle for so many milliseconds; databases in memory only for 0. */
+/**
+ * Closes the connections that were idle for so many milliseconds; databases in memory only for 0.
+ */
 export function closeConnections(idleMs: number): void {
   const before = performance.now() - idleMs;
   for (const [file, { db, usedAt }] of connections) {
@@ -108,8 +110,8 @@ function connect(script: Script): Connection {
 }
 
 /**
- * A database that is still empty gets a write-ahead log, with which readers and the writer do not wait for
- * each other. The mode is kept in the file, so one that somebody else made stays as it is.
+ * A database that is still empty gets a write-ahead log, with which readers and the writer do not
+ * wait for each other. The mode is kept in the file, so one that somebody else made stays as it is.
  */
 function setJournal(db: DatabaseSync, file: string): void {
   if (isMemory(file)) return;
@@ -128,11 +130,13 @@ function evict(): void {
 }
 
 function run(db: DatabaseSync, step: Step): Rows | undefined {
-  // Statements are not kept: one that was prepared before the columns of a table changed gives the old ones.
+  // Statements are not kept: one that was prepared before the columns of a table changed gives the
+  // old ones.
   const statement = db.prepare(step.sql);
   const columns = statement.columns().map((column) => column.name);
   (statement as ArrayStatement).setReturnArrays(true);
-  // A statement that changes something cannot be run again, so its integers are read exactly at once.
+  // A statement that changes something cannot be run again, so its integers are read exactly at
+  // once.
   if (!step.select) statement.setReadBigInts(true);
   const read = (): unknown[][] =>
     (Array.isArray(step.params)

@@ -7,8 +7,8 @@
 import { isAbsolute, resolve } from "node:path";
 
 /**
- * Absolute path of a database file, so that every thread means the same one; `file:` URLs and `:memory:`
- * stay as they are.
+ * Absolute path of a database file, so that every thread means the same one; `file:` URLs and
+ * `:memory:` stay as they are.
  *
  * @throws {TypeError} for a path that is empty or no text.
  */

@@ -1,6 +1,7 @@
 /**
- * Cuts a text of SQL into statements, the way SQLite itself finds their ends. SQLite's own interface runs
- * the first statement of a text and drops the rest in silence, so it has to be known how many there are.
+ * Cuts a text of SQL into statements, the way SQLite itself finds their ends. SQLite's own
+ * interface runs the first statement of a text and drops the rest in silence, so it has to be known
+ * how many there are.
  *
  * @module
  */
@@ -9,7 +10,10 @@
 export interface Piece {
   /** Its text, without the final semicolon; never blank or only a comment. */
   readonly sql: string;
-  /** What it does: the first of its words that is a verb, in lower case (`select`, `insert`, `create` …). */
+  /**
+   * What it does: the first of its words that is a verb, in lower case (`select`, `insert`,
+   * `create` …).
+   */
   readonly verb: string;
   /** How many values it takes in order: the highest number among its placeholders. */
   readonly positional: number;
@@ -60,7 +64,8 @@ export function splitSql(text: string): Piece[] {
   const finish = (end: number) => {
     if (start !== -1) {
       let sql = text.slice(start, end);
-      // `$1` is a name to SQLite, numbered by first appearance; PostgreSQL means the first value by it.
+      // `$1` is a name to SQLite, numbered by first appearance; PostgreSQL means the first value by
+      // it.
       const numbered = names.length > 0 && names.every((name) => /^\$[1-9]\d*$/.test(name));
       if (numbered) {
         for (const at of dollars.reverse()) {

@@ -11,8 +11,8 @@ import type { Piece } from "./split.ts";
 /**
  * Converts the values of a statement and checks that it gets as many as it takes.
  *
- * `null` and `undefined` become NULL, booleans 0 and 1, a `Date` its ISO 8601 text in UTC, buffers and their
- * views BLOB, whole numbers and big integers INTEGER, other numbers REAL (NaN is NULL).
+ * `null` and `undefined` become NULL, booleans 0 and 1, a `Date` its ISO 8601 text in UTC, buffers
+ * and their views BLOB, whole numbers and big integers INTEGER, other numbers REAL (NaN is NULL).
  *
  * @throws {TypeError} for other values, and for too few, too many or unknown ones.
  * @throws {RangeError} for an integer beyond 64 bits.
@@ -60,7 +60,8 @@ export function bindable(
 function convert(value: unknown, which: string): SQLInputValue {
   switch (typeof value) {
     case "number":
-      // The driver binds every number as REAL: 7 would become the text "7.0" where text is made of it.
+      // The driver binds every number as REAL: 7 would become the text "7.0" where text is made of
+      // it.
       return Number.isSafeInteger(value) ? BigInt(value) : value;
     case "string":
       // The driver would cut the text there without a word.
@@ -94,6 +95,7 @@ function convert(value: unknown, which: string): SQLInputValue {
   }
   const kind = typeof value === "object" ? value!.constructor?.name ?? "object" : typeof value;
   throw new TypeError(
-    `Cannot bind value ${which}: ${kind} is no type of SQLite; convert it, to JSON text for instance`,
+    `Cannot bind value ${which}: ${kind} is no type of SQLite; ` +
+      "convert it, to JSON text for instance",
   );
 }

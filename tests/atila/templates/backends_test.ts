@@ -43,7 +43,8 @@ for (
     await withTemplates({ [name]: text }, async (templates) => {
       const paths = Array.from({ length: 10 }, (_, i) => `/slow${i}`);
       const list = paths.map((path) => was.get(slow.origin + path));
-      // None is answered before all ten are there: a page that asked one after the other would time out.
+      // None is answered before all ten are there: a page that asked one after the other would time
+      // out.
       assert.equal(await templates.render(name, { was: { g: { list } } }), `${paths.join(" ")} `);
       assert.deepEqual(slow.asked.sort(), paths);
     });

@@ -100,7 +100,8 @@ Deno.test("TPL-12 a page with ten slow futures waits for all of them at once", a
   await withTemplates({ "t.html": text }, async (templates) => {
     const f = Array.from({ length: 10 }, () => new FakeFuture());
     const page = templates.render("t.html", { f });
-    // They arrive in one go, last first: had each to arrive after the one before was printed, this would hang.
+    // They arrive in one go, last first: had each to arrive after the one before was printed, this
+    // would hang.
     for (let i = 9; i >= 0; i--) f[i]!.arrive(i);
     assert.equal(await page, "0,1,2,3,4,5,6,7,8,9,");
     for (const future of f) assert.equal(future.asked, 1, "asked once, not once per pass");
