@@ -4,7 +4,7 @@
  * @module
  */
 
-import { HERE, load, median, residentMegabytes, rounds, start, type Subject } from "./harness.ts";
+import { load, median, residentMegabytes, rounds, start, type Subject } from "./harness.ts";
 import type { Peers } from "./peers.ts";
 
 /** A line of the table. */

@@ -94,10 +94,11 @@ export const startEngine: StartEngine = async (service, options) => {
   const counters = openCounters(options.shared, options.workerIndex);
   const table = await createMountTable(service.mounts, {
     log: logger.get("app"),
+    serverLog: log,
     maxAges: service.maxAges,
     isDevel: isDevel(),
   });
-  const watched = table.apps.filter((app) => app.useReloader).flatMap((app) => app.watched);
+  const { watched } = table;
   options.loaded?.(watched);
 
   const run = (phase: LifecyclePhase): Promise<void> => runPhase(table, phase, log);
