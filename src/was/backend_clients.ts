@@ -82,3 +82,6 @@ export class BackendClients implements AsyncDisposable {
     if (errors.length > 0) throw new AggregateError(errors, "Cannot close all backend clients");
   }
 }
+
+/** The clients of this worker; also reached as `wac.backends`. */
+export const backends: BackendClients = new BackendClients();

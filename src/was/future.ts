@@ -152,6 +152,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>> {
     timeout?: number,
     options?: DispatchOptions,
   ): Promise<Result<T>>;
+  /** As above, with the status 502. @throws {HttpError} */
   dispatchOrThrow(timeout?: number, options?: DispatchOptions): Promise<Result<T>>;
   dispatchOrThrow(...args: unknown[]): Promise<Result<T>> {
     return this.#orThrow(args, (result) => result);

@@ -9,6 +9,7 @@ import type { HttpClient } from "../clients/http/client.ts";
 import { flattenHeaders, type HttpRequest } from "../clients/http/request.ts";
 import { asError } from "../core/errors.ts";
 import { type Alias, splitAliasPath } from "./aliases.ts";
+import { backendKeepAlive, backends } from "./backend_clients.ts";
 import { encodeBody, encodeUpload, type RequestData, withQuery } from "./encode_data.ts";
 import { failedOutcome, Future, type FutureOwner, type ResultCallback } from "./future.ts";
 import { type Result, withoutUser } from "./result.ts";
@@ -64,8 +65,6 @@ export interface Requester extends FutureOwner {
   findAlias(name: string): Alias;
   /** Transaction headers of the next call, names in lower case and values in turn. */
   transactionHeaders(): readonly string[];
-  /** The HTTP client. */
-  httpClient(): HttpClient | Promise<HttpClient>;
 }
 
 /** Methods there are; `UPLOAD` is a POST of a multipart form. */
@@ -188,7 +187,7 @@ function prepare(
     maxRedirects: options?.maxRedirects,
     stream: options?.stream,
   };
-  const client = requester.httpClient();
+  const client = backends.get("http", loadHttpClient);
   if (client instanceof Promise) {
     return async (signal) => {
       const ready = await client;
@@ -196,6 +195,11 @@ function prepare(
     };
   }
   return (signal) => client.send(addressed(request, alias, client), signal);
+}
+
+async function loadHttpClient(): Promise<HttpClient> {
+  const { HttpClient } = await import("../clients/http/client.ts");
+  return new HttpClient({ keepAliveSeconds: backendKeepAlive });
 }
 
 /** The request with the member of the alias that is to answer it. */

@@ -177,6 +177,7 @@ export class Result<T = unknown> {
 
   /** One header, several of the same name joined by commas; the default when it is missing. */
   getHeader(name: string): string | undefined;
+  /** As above, with a default. */
   getHeader<D>(name: string, fallback: D): string | D;
   getHeader(name: string, fallback?: unknown): unknown {
     return this.#outcome.headers.get(name) ?? fallback;

@@ -6,7 +6,7 @@
 
 import type { Logger } from "../core/log.ts";
 import { consoleLogger } from "../store/logs.ts";
-import { BackendClients } from "./backend_clients.ts";
+import { type BackendClients, backends } from "./backend_clients.ts";
 import { atilaOnly, Was } from "./was.ts";
 
 /** Facts and shared objects of the worker. */
@@ -24,7 +24,7 @@ export class Wac {
   /** The virtual host being mounted; set only while `beforeMount` hooks run. */
   handler: unknown = undefined;
   /** Backend clients of this worker: counts, sweeping, closing. */
-  readonly backends: BackendClients = new BackendClients();
+  readonly backends: BackendClients = backends;
 
   /**
    * Makes `was[name]` give the object, in every app of this worker.

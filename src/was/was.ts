@@ -6,10 +6,8 @@
 
 import { currentContext, type RequestContext } from "../core/context.ts";
 import { nextChildIds, transactionText } from "../core/transaction.ts";
-import type { HttpClient } from "../clients/http/client.ts";
 import type { OffloadPool } from "../clients/offload/pool.ts";
 import { type Alias, aliases, type AliasRegistry, findAlias } from "./aliases.ts";
-import { backendKeepAlive } from "./backend_clients.ts";
 import type { UploadData } from "./encode_data.ts";
 import {
   type Requester,
@@ -125,11 +123,6 @@ export class Was implements Requester, DatabaseOwner {
     return Object.entries(nextChildIds(ctx)).flat();
   }
 
-  /** The HTTP client of the worker, loaded on first use. */
-  httpClient(): HttpClient | Promise<HttpClient> {
-    return wac.backends.get("http", loadHttpClient);
-  }
-
   /** The auxiliary threads of the worker, made on first use. */
   offloadPool(): OffloadPool | Promise<OffloadPool> {
     return wac.backends.get("offload", loadOffloadPool);
@@ -159,11 +152,6 @@ export class Was implements Requester, DatabaseOwner {
   traceback(error: unknown, id: string = this.txnid()): void {
     wac.logger.get("app").trace(error, id);
   }
-}
-
-async function loadHttpClient(): Promise<HttpClient> {
-  const { HttpClient } = await import("../clients/http/client.ts");
-  return new HttpClient({ keepAliveSeconds: backendKeepAlive });
 }
 
 async function loadOffloadPool(): Promise<OffloadPool> {
