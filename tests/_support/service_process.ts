@@ -97,6 +97,7 @@ export class ServiceProcess implements AsyncDisposable {
   #read: Promise<unknown>;
   #waiting = new Set<() => void>();
   #ended = false;
+  #silent = false;
 
   /** Starts it. */
   constructor(script: string, { args = [], flags = [], env = {}, cwd }: StartOptions) {
@@ -109,7 +110,8 @@ export class ServiceProcess implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
     this.status = this.#child.status.finally(() => this.#ended = true);
-    this.#read = Promise.all([this.#follow(this.#child.stdout), this.#follow(this.#child.stderr)]);
+    this.#read = Promise.all([this.#follow(this.#child.stdout), this.#follow(this.#child.stderr)])
+      .finally(() => this.#silent = true);
   }
 
   /** Process id. */
@@ -123,7 +125,8 @@ export class ServiceProcess implements AsyncDisposable {
     for (;;) {
       const found = this.lines.slice(from).find((line) => pattern.test(line));
       if (found !== undefined) return found;
-      if (Date.now() > deadline) this.#fail(`no line fits ${pattern}`);
+      // A daemon may keep the pipes of the process that started it; those that are closed stay silent.
+      if (this.#silent || Date.now() > deadline) this.#fail(`no line fits ${pattern}`);
       await this.#change(deadline);
     }
   }
@@ -166,6 +169,8 @@ export class ServiceProcess implements AsyncDisposable {
       for (const wake of this.#waiting) wake();
     }
     if (rest !== "") this.lines.push(rest);
+    // What waits for a line looks once more when there is none to come.
+    setTimeout(() => this.#waiting.forEach((wake) => wake()), 0);
   }
 
   #change(deadline: number): Promise<void> {

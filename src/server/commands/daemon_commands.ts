@@ -14,6 +14,7 @@ import { makeVarDirectory } from "../instance/var_directory.ts";
 import { getVarPath, launchDirectory } from "../paths.ts";
 import { supervisorEnvironment } from "../role.ts";
 import { DEFAULT_GRACE_SECONDS, EXIT_FAILED, EXIT_NORMAL } from "../server.ts";
+import { onEnd } from "../supervision/child_end.ts";
 import type { SupervisorReport } from "../supervision/messages.ts";
 import { childCommand } from "../supervision/respawn.ts";
 
@@ -88,7 +89,7 @@ function spawnSupervisor(varPath: string): Promise<SupervisorReport> {
   return new Promise((resolve) => {
     child.on("message", (report) => resolve(report as SupervisorReport));
     child.on("error", (error) => resolve({ type: "failed", text: error.message }));
-    child.on("exit", (code, signal) =>
+    onEnd(child, (code, signal) =>
       resolve({
         type: "failed",
         text: `the daemon ended before it served (${signal ?? `exit code ${code}`}); ` +

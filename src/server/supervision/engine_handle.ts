@@ -9,6 +9,7 @@ import { launchDirectory } from "../paths.ts";
 import { engineEnvironment, type EngineStart } from "../role.ts";
 import type { WorkerInfo } from "../server.ts";
 import { StartError, type StartFailure } from "../start_failure.ts";
+import { onEnd } from "./child_end.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import type { EngineReport, Order } from "./messages.ts";
 import { childCommand } from "./respawn.ts";
@@ -70,7 +71,7 @@ export class EngineHandle {
       // A process that never came to be has no exit either.
       if (this.#child.pid === undefined) this.#onExit(null, null);
     });
-    this.#child.on("exit", (code, signal) => this.#onExit(code, signal));
+    onEnd(this.#child, (code, signal) => this.#onExit(code, signal));
   }
 
   /** Process id; 0 when it could not be started. */
