@@ -45,9 +45,9 @@ app.route("/peak/<int:id>", { name: "peak" }, async (was, { id }) => {
     "SQLite: neighbours",
     was.sqlite3("@peaks").execute(
       `select id, name, height_m,
-              111.2 * sqrt(pow(latitude - ?1, 2) + pow((longitude - ?2) * cos(radians(?1)), 2)) as km
-         from peaks where id <> ?3 order by km limit 4`,
-      [peak.latitude, peak.longitude, id],
+              (latitude - ?1) * (latitude - ?1) + (longitude - ?2) * (longitude - ?2) * ?3 as degrees2
+         from peaks where id <> ?4 order by degrees2 limit 4`,
+      [peak.latitude, peak.longitude, Math.cos(peak.latitude * Math.PI / 180) ** 2, id],
     ),
   );
   was.g.sun = timeline.add("HTTP: sun", was.get(`${sun.url}/?latitude=${peak.latitude}`));
