@@ -111,7 +111,10 @@ export class ServiceProcess implements AsyncDisposable {
     }).spawn();
     this.status = this.#child.status.finally(() => this.#ended = true);
     this.#read = Promise.all([this.#follow(this.#child.stdout), this.#follow(this.#child.stderr)])
-      .finally(() => this.#silent = true);
+      .finally(() => {
+        this.#silent = true;
+        for (const wake of this.#waiting) wake();
+      });
   }
 
   /** Process id. */
@@ -169,8 +172,6 @@ export class ServiceProcess implements AsyncDisposable {
       for (const wake of this.#waiting) wake();
     }
     if (rest !== "") this.lines.push(rest);
-    // What waits for a line looks once more when there is none to come.
-    setTimeout(() => this.#waiting.forEach((wake) => wake()), 0);
   }
 
   #change(deadline: number): Promise<void> {
