@@ -57,9 +57,9 @@ export {
   setWorkerCriticalPoint,
 } from "./src/server/service.ts";
 export type { CriticalPoint, MountOptions, RunOptions } from "./src/server/service.ts";
-export type { Server, WorkerInfo } from "./src/server/server.ts";
+export type { Server, WorkerInfo, WorkerState } from "./src/server/server.ts";
 export type { FrontKind } from "./src/server/front.ts";
-export { argopt } from "./src/server/argopt.ts";
+export { argopt, type OptionPair } from "./src/server/argopt.ts";
 export { abspath, getProcTitle, getswd, getVarPath, joinpath } from "./src/server/paths.ts";
 export { isDevel } from "./src/core/environment.ts";
 
@@ -80,13 +80,45 @@ export { setBackendKeepAlive } from "./src/was/backend_clients.ts";
 export { was } from "./src/was/current.ts";
 export { setWasClass, Was } from "./src/was/was.ts";
 export { type Wac, wac } from "./src/was/wac.ts";
-export type { Future } from "./src/was/future.ts";
-export type { Result } from "./src/was/result.ts";
-export type { ReqOptions } from "./src/was/http_requests.ts";
+export { Future } from "./src/was/future.ts";
+export type {
+  DispatchOptions,
+  FutureInit,
+  FutureOwner,
+  OrThrowArguments,
+  ResultCallback,
+  RowOf,
+} from "./src/was/future.ts";
+export { type RequestFacts, Result } from "./src/was/result.ts";
+export { Results } from "./src/was/results.ts";
+export type { ReqOptions, Requester, RequestKind, RequestMethod } from "./src/was/http_requests.ts";
+export type { RequestData, UploadData, UploadValue } from "./src/was/encode_data.ts";
+export type { Alias, AliasMember, AliasRegistry } from "./src/was/aliases.ts";
+export type { BackendClients } from "./src/was/backend_clients.ts";
+export type {
+  DatabaseOptions,
+  DatabaseOwner,
+  Row,
+  Sqlite3Database,
+  Sqlite3Group,
+  Sqlite3Method,
+} from "./src/was/sqlite3.ts";
+export type { MapFuture } from "./src/was/map_future.ts";
+export type {
+  Compilable,
+  SqlConvertible,
+  SqlParams,
+  StatementInput,
+  StatementLike,
+} from "./src/clients/statement.ts";
+export type { Client, ClientStats, Outcome, RequestStatus, Send } from "./src/clients/contract.ts";
+export type { OffloadOptions, OffloadPool, PerformOptions } from "./src/clients/offload/pool.ts";
+export type { CallJob, Job, Sqlite3Job } from "./src/clients/offload/jobs.ts";
 
 export { Atila, REQUIRED } from "./src/atila/mod.ts";
 
 export type { FetchApp, FetchFunction, FetchInfo, Preferences } from "./src/core/app.ts";
-export type { RequestContext, User } from "./src/core/context.ts";
+export type { Completion, HttpVersion, RequestContext, User } from "./src/core/context.ts";
 export type { Handler, Layer } from "./src/core/handler.ts";
-export { BackendError, ConfigError, HttpError } from "./src/core/errors.ts";
+export type { Log, LogCycle, Logger, LogType } from "./src/core/log.ts";
+export { BackendError, ConfigError, HttpError, SkitaiError } from "./src/core/errors.ts";

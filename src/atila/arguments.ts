@@ -59,7 +59,7 @@ export interface SchemaIssue {
 }
 
 /** Type of a declared argument, from its default. */
-type Widened<T> = T extends typeof REQUIRED ? string
+export type Widened<T> = T extends typeof REQUIRED ? string
   : T extends string ? string
   : T extends number ? number
   : T extends boolean ? boolean

@@ -17,6 +17,17 @@
  */
 
 export { Atila } from "./atila.ts";
+export type {
+  BodyLimits,
+  FetchInfo,
+  LifecyclePhase,
+  MountedApp,
+  MountInfo,
+  Preferences,
+} from "../core/app.ts";
+export type { Status, StatusLike } from "../core/status.ts";
+export type { TemplateEngine } from "./templates/engine.ts";
+export { TemplateError } from "./templates/template_error.ts";
 export type { Body, ErrorHandler, RouteHandler } from "./atila.ts";
 export { REQUIRED } from "./arguments.ts";
 export type {
@@ -26,6 +37,7 @@ export type {
   SchemaResult,
   StandardSchema,
   Values,
+  Widened,
 } from "./arguments.ts";
 export type { BodyContent, Chunk, ProducerBody, ReadableBody } from "./body.ts";
 export { AppClient } from "./client.ts";
@@ -34,7 +46,7 @@ export type { AppConfig } from "./config.ts";
 export type { FailedHook, RequestHook, WacHook, WasHook } from "./hooks.ts";
 export { AtilaRequest } from "./request.ts";
 export type { RequestArguments, UriParts } from "./request.ts";
-export { ApiContainer, Reply, ResponseMethods } from "./response.ts";
+export { ApiContainer, Reply, ResponseMethods, ResponseState } from "./response.ts";
 export type {
   Api,
   ApiMethods,
@@ -42,10 +54,21 @@ export type {
   HeaderPairs,
   ReplyBody,
   ReplyOptions,
+  ResponseOwner,
 } from "./response.ts";
-export type { AnyHandler, Guard, RouteFacts, RouteOptions } from "./route.ts";
-export type { RuleArguments } from "./rule.ts";
+export type { AnyHandler, Guard, Route, RouteFacts, RouteOptions } from "./route.ts";
+export type { Binder, Given } from "./arguments.ts";
+export type { Routable } from "./router.ts";
+export type {
+  Flat,
+  Parameter,
+  ParameterType,
+  Rule,
+  RuleArguments,
+  Segment,
+  ValueOf,
+} from "./rule.ts";
 export { AppStore } from "./store.ts";
 export type { HandlerReference, NamedValues } from "./url.ts";
-export { AtilaWas } from "./was.ts";
+export { AtilaWas, type RequestParts } from "./was.ts";
 export type { ErrorInfo } from "../core/error_page.ts";

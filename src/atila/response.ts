@@ -126,6 +126,7 @@ export class Reply {
  * ```
  */
 export class ApiContainer {
+  /** Members of the data. */
   [name: string]: unknown;
 
   /** Copies the data. */

@@ -68,7 +68,7 @@ export function parseRule(text: string): Rule {
 }
 
 /** Type of the value of one parameter, from what stands between its angle brackets. */
-type ValueOf<Inner extends string> = Inner extends `${infer Type}:${infer Name}`
+export type ValueOf<Inner extends string> = Inner extends `${infer Type}:${infer Name}`
   ? { [K in Name]: Type extends "int" | "float" ? number : string }
   : { [K in Inner]: string };
 
