@@ -20,6 +20,7 @@ import { startEngine } from "./src/server/engine.ts";
 import { launch } from "./src/server/launcher.ts";
 import type { Server } from "./src/server/server.ts";
 import { type RunOptions, service } from "./src/server/service.ts";
+import { isImportingStartScript } from "./src/server/start_script.ts";
 
 /**
  * Serves what was mounted. Resolves when all workers listen; the process then runs until it is told to
@@ -40,6 +41,8 @@ import { type RunOptions, service } from "./src/server/service.ts";
  * ```
  */
 export function run(options: RunOptions = {}): Promise<Server> {
+  // A start script that mounts itself is evaluated twice; the server it meant is on its way already.
+  if (isImportingStartScript()) return new Promise(() => {});
   return launch(service, options, startEngine);
 }
 
@@ -114,6 +117,7 @@ export type {
 export type { Client, ClientStats, Outcome, RequestStatus, Send } from "./src/clients/contract.ts";
 export type { OffloadOptions, OffloadPool, PerformOptions } from "./src/clients/offload/pool.ts";
 export type { CallJob, Job, Sqlite3Job } from "./src/clients/offload/jobs.ts";
+export type { Script } from "./src/clients/sqlite3/execute.ts";
 
 export { Atila, REQUIRED } from "./src/atila/mod.ts";
 
