@@ -1,0 +1,366 @@
+/**
+ * The `fast` front: `Deno.serve` with what a server needs besides. For clients that are trusted not to
+ * be slow on purpose: those on the same machine, or a proxy.
+ *
+ * @module
+ */
+
+import { isIPv4, isIPv6 } from "node:net";
+import { asError } from "../../core/errors.ts";
+import { type Handler, isThenable } from "../../core/handler.ts";
+import type { Front, FrontOptions, StartFront } from "../front.ts";
+import { isNativeStream, peekBody, type PeekedBody } from "./body_peek.ts";
+import { ConnectionEstimate } from "./connection_estimate.ts";
+import { FastContext, type FastShare, PeerNumbers } from "./fast_context.ts";
+import { guardRequest } from "./guarded_request.ts";
+import { CutError, guardStream } from "./guarded_response.ts";
+import { deadline, delay } from "./deadline.ts";
+import { PendingWork } from "./pending_work.ts";
+import { RefusalLog } from "./refusal_log.ts";
+import {
+  ALLOWED_METHODS,
+  BAD_HOST,
+  BAD_METHOD,
+  isAllowedMethod,
+  isHost,
+  NO_TUNNEL,
+  plainAddress,
+  type Refusal,
+} from "./request_rules.ts";
+import { StallWatch } from "./stall_watch.ts";
+
+type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
+
+/**
+ * While it shuts down, the front answers with `Connection: close` for so long before it closes the
+ * connections that are idle: a request that is already on its way then still gets its answer.
+ */
+const LINGER_MS = 100;
+
+/**
+ * How long to wait for the connections of responses that were broken off. The runtime keeps one whose
+ * client stopped in the middle of a request body until that client leaves; the process does not wait.
+ */
+const CUT_MS = 500;
+
+/** Starts the `fast` front. */
+export const startFast: StartFront = (options) =>
+  new Promise((resolve) => resolve(new FastFront(options)));
+
+/** How to recognise a request that named no host. */
+interface Hostless {
+  /** Beginnings of its URL. */
+  readonly prefixes: readonly string[];
+  /** Nothing else can have such a URL. */
+  readonly isCertain: boolean;
+}
+
+class FastFront implements Front {
+  readonly address: { readonly hostname: string; readonly port: number };
+  readonly #options: FrontOptions;
+  readonly #handler: Handler;
+  readonly #share: FastShare;
+  readonly #work: PendingWork;
+  readonly #refusals: RefusalLog;
+  readonly #bodies: StallWatch;
+  readonly #responses: StallWatch;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #abort = new AbortController();
+  readonly #estimate: ConnectionEstimate;
+  readonly #hostless: Hostless;
+  readonly #traced = new WeakSet<Error>();
+  #knownHost = "";
+  readonly #running = new Set<(res: Response) => void>();
+  #streaming = 0;
+  #isDraining = false;
+  #shutdown: Promise<void> | undefined;
+
+  constructor(options: FrontOptions) {
+    const { hostname, counters, limits, log, workerId } = options;
+    const scheme = options.tls === undefined ? "http" : "https";
+    this.#options = options;
+    this.#handler = options.handler;
+    this.#work = new PendingWork(log);
+    this.#refusals = new RefusalLog(log);
+    this.#share = {
+      counters,
+      scheme,
+      workerId,
+      work: this.#work,
+      peers: new PeerNumbers(() => counters.nextConnection()),
+    };
+    const timeoutMs = limits.requestTimeoutSeconds * 1000;
+    this.#responses = new StallWatch(timeoutMs);
+    this.#bodies = new StallWatch(timeoutMs);
+    const bound = this.#listen();
+    this.#server = bound.server;
+    this.#hostless = hostless(scheme, bound.hostname, bound.server.addr.port);
+    this.address = { hostname, port: this.#server.addr.port };
+    this.#estimate = new ConnectionEstimate(
+      this.address.port,
+      () => this.#running.size + this.#streaming,
+    );
+  }
+
+  connections(): number {
+    return this.#estimate.current;
+  }
+
+  shutdown(graceMs: number): Promise<void> {
+    return this.#shutdown ??= this.#drain(graceMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown(0);
+  }
+
+  /**
+   * Binds IPv4 addresses through their IPv6 form, `::ffff:127.0.0.1`, where the system can. To a request
+   * without Host the runtime gives the listening address as host, which for 127.0.0.1 is `localhost`, as
+   * an HTTP/2 client would say that means it; the other form is none that a client would name.
+   */
+  #listen(): { server: Deno.HttpServer<Deno.NetAddr>; hostname: string } {
+    const { hostname } = this.#options;
+    if (isIPv4(hostname)) {
+      const mapped = `::ffff:${hostname}`;
+      try {
+        return { server: this.#serve(mapped), hostname: mapped };
+      } catch (error) {
+        // The port is the same either way; anything else may be for want of IPv6.
+        if (error instanceof Deno.errors.AddrInUse) throw error;
+      }
+    }
+    return { server: this.#serve(hostname), hostname };
+  }
+
+  #serve(hostname: string): Deno.HttpServer<Deno.NetAddr> {
+    const { port, reusePort, tls } = this.#options;
+    return Deno.serve({
+      hostname,
+      port,
+      signal: this.#abort.signal,
+      onListen: () => {},
+      onError: this.#failed,
+      ...(tls === undefined ? {} : { cert: tls.cert, key: tls.key }),
+      // Naming the option at all ends a process that was started without its unstable flag.
+      ...(reusePort ? { reusePort } : {}),
+    }, this.#onRequest);
+  }
+
+  readonly #onRequest = (req: Request, info: Info): Response | Promise<Response> => {
+    const { method } = req;
+    const host = req.headers.get("host");
+    if (host === null) {
+      if (this.#lacksHost(req)) return this.#refuse(req, info, BAD_HOST);
+    } else if (host !== this.#knownHost) {
+      if (!isHost(host)) return this.#refuse(req, info, BAD_HOST);
+      this.#knownHost = host;
+    }
+    if (method !== "GET" && method !== "HEAD") {
+      if (!isAllowedMethod(method)) {
+        return this.#refuse(req, info, method === "CONNECT" ? NO_TUNNEL : BAD_METHOD);
+      }
+    }
+    const ctx = new FastContext(this.#share, req, info, host);
+    // A Request never shows the body of the other two.
+    if (method !== "GET" && method !== "HEAD") {
+      guardRequest(req, { watch: this.#bodies, stalled: () => this.#bodyStalled(ctx) });
+    }
+    let result: Response | Promise<Response>;
+    try {
+      result = this.#handler(req, ctx);
+    } catch (error) {
+      return this.#failed(error);
+    }
+    if (isThenable(result)) return this.#answerLater(result, method, ctx);
+    return this.#deliver(result, method, ctx);
+  };
+
+  /** Answers when the handler does, or with 503 when the front has to end before. */
+  #answerLater(
+    pending: Promise<Response>,
+    method: string,
+    ctx: FastContext,
+  ): Promise<Response> {
+    return new Promise((resolve) => {
+      const answer = (res: Response) => {
+        if (this.#running.delete(answer)) resolve(res);
+      };
+      this.#running.add(answer);
+      pending.then((res) => {
+        if (this.#running.has(answer)) answer(this.#deliver(res, method, ctx));
+        else return res.body?.cancel();
+      })
+        .catch((error) => answer(this.#failed(error)));
+    });
+  }
+
+  /** Streams are watched; all else goes out as it is, which is what makes it fast. */
+  #deliver(res: Response, method: string, ctx: FastContext): Response {
+    if (peekBody(res) !== undefined) return this.#last(res, ctx);
+    const source = res.body;
+    if (source === null) return this.#last(res, ctx);
+    if (method === "HEAD") {
+      // Nobody is going to read it.
+      source.cancel().catch((error) => this.#options.log.trace(error, "front"));
+      return this.#last(new Response(null, res), ctx);
+    }
+    if (isNativeStream(source)) return this.#last(res, ctx);
+    this.#streaming++;
+    const over = (isBroken: boolean) => {
+      this.#streaming--;
+      if (isBroken) ctx.breakOff();
+    };
+    const stream = guardStream(source, this.#responses, {
+      ended: () => over(false),
+      cancelled: () => over(true),
+      failed: (error) => {
+        over(true);
+        this.#trace(error);
+      },
+      stalled: () => {
+        over(true);
+        this.#options.counters.zombie();
+        this.#refusals.write(`cut: response to ${ctx.remoteAddr} stalled, ${ctx.path}`);
+      },
+    });
+    return this.#last(new Response(stream as BodyInit, res), ctx);
+  }
+
+  #bodyStalled(ctx: FastContext): void {
+    this.#options.counters.zombie();
+    this.#refusals.write(`cut: body from ${ctx.remoteAddr} stalled, ${ctx.path}`);
+  }
+
+  /** While the front shuts down, each answer is the last one of its connection. */
+  #last(res: Response, ctx: FastContext): Response {
+    // HTTP/2 has no such header; the runtime tells its clients by a frame.
+    if (!this.#isDraining || ctx.httpVersion === "2.0" || res.status === 101) return res;
+    try {
+      res.headers.set("connection", "close");
+      return res;
+    } catch {
+      // The headers of a fetched response cannot be changed.
+      const copy = new Response(res.body, res);
+      copy.headers.set("connection", "close");
+      return copy;
+    }
+  }
+
+  #lacksHost(req: Request): boolean {
+    const { url, headers } = req;
+    const { prefixes, isCertain } = this.#hostless;
+    return prefixes.some((prefix) => url.startsWith(prefix)) &&
+      (isCertain || HTTP1_ONLY.some((name) => headers.has(name)));
+  }
+
+  #refuse(req: Request, info: Info, refusal: Refusal): Response {
+    const { status, reason } = refusal;
+    this.#refusals.write(
+      `${status} to ${plainAddress(info.remoteAddr.hostname)}: ${reason} (${req.method})`,
+    );
+    const headers: Record<string, string> = { "content-type": "text/plain; charset=utf-8" };
+    if (status === 405) headers.allow = ALLOWED_METHODS;
+    const text = `${reason}\n`;
+    // An HTTP/2 tunnel is a stream of its own: what follows on it is no request.
+    if (refusal !== NO_TUNNEL || req.headers.get("host") === null) {
+      return new Response(text, { status, headers });
+    }
+    return breakOff(new Response(text, { status, headers }));
+  }
+
+  readonly #failed = (error: unknown): Response => {
+    this.#trace(error);
+    return new Response("Internal Server Error\n", {
+      status: 500,
+      headers: { "content-type": "text/plain; charset=utf-8" },
+    });
+  };
+
+  /** The runtime reports failed streams once more. */
+  #trace(error: unknown): void {
+    const thrown = asError(error);
+    if (thrown instanceof CutError || this.#traced.has(thrown)) return;
+    this.#traced.add(thrown);
+    this.#options.log.trace(thrown, "front");
+  }
+
+  async #drain(graceMs: number): Promise<void> {
+    this.#isDraining = true;
+    if (graceMs > 0) {
+      const grace = deadline(graceMs);
+      await Promise.race([grace.passed, delay(Math.min(LINGER_MS, graceMs))]);
+      const closed = this.#server.shutdown();
+      await Promise.race([grace.passed, Promise.all([closed, this.#work.settled()])]);
+      grace.cancel();
+      await this.#cut(closed);
+    } else {
+      // Before a shutdown the runtime can drop all connections at once, after it no longer.
+      this.#abort.abort();
+      await this.#cut(this.#server.finished);
+    }
+    await this.#estimate.settled();
+    this.#refusals.flush();
+  }
+
+  /** Ends what is still running. */
+  async #cut(closed: Promise<void>): Promise<void> {
+    this.#responses.stallAll();
+    this.#bodies.stallAll();
+    for (const answer of [...this.#running]) {
+      answer(new Response("Service Unavailable\n", { status: 503 }));
+    }
+    const patience = deadline(CUT_MS);
+    await Promise.race([closed, patience.passed]);
+    patience.cancel();
+  }
+}
+
+/** Headers that HTTP/2 does not have. */
+const HTTP1_ONLY = ["connection", "keep-alive", "transfer-encoding", "upgrade"] as const;
+
+/** What the runtime makes of requests that name no host, and whether no client would mean it. */
+function hostless(scheme: string, hostname: string, port: number): Hostless {
+  const isCertain = isIPv6(hostname) && hostname.startsWith("::ffff:");
+  const hosts = isCertain ? [`[${hostname}]`, hostname] : ["localhost", hostname, `[${hostname}]`];
+  return {
+    isCertain,
+    prefixes: hosts.flatMap((host) => [`${scheme}://${host}:${port}/`, `${scheme}://${host}/`]),
+  };
+}
+
+/**
+ * The same response with a body that ends in an error, upon which the runtime drops the connection. It
+ * does not for a `Connection: close`, and reads what follows a CONNECT as further requests.
+ */
+function breakOff(res: Response): Response {
+  const content = peekBody(res);
+  const copy = new Response(
+    new ReadableStream(new BrokenSource(content), { highWaterMark: 0 }),
+    res,
+  );
+  // A body of declared length would be complete, and the connection kept.
+  copy.headers.delete("content-length");
+  copy.headers.set("connection", "close");
+  return copy;
+}
+
+class BrokenSource implements UnderlyingDefaultSource<Uint8Array<ArrayBuffer>> {
+  #content: PeekedBody;
+
+  constructor(content: PeekedBody) {
+    this.#content = content;
+  }
+
+  pull(controller: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>): void {
+    const content = this.#content;
+    this.#content = undefined;
+    if (content === undefined || content === null || content.length === 0) {
+      controller.error(new CutError("The connection is dropped on purpose"));
+    } else {
+      controller.enqueue(
+        typeof content === "string" ? new TextEncoder().encode(content) : new Uint8Array(content),
+      );
+    }
+  }
+}

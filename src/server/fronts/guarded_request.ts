@@ -1,0 +1,173 @@
+/**
+ * Request bodies on the `fast` front, which has no timeouts of its own: reading one fails when the
+ * client stops sending.
+ *
+ * @module
+ */
+
+import { HttpError } from "../../core/errors.ts";
+import type { StallWatch, Transfer } from "./stall_watch.ts";
+
+/** What a guarded request needs of its front. */
+export interface RequestGuard {
+  /** Notices stalled reads. */
+  readonly watch: StallWatch;
+  /** Called when the body stalled. */
+  stalled(): void;
+}
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const guards = new WeakMap<Request, RequestGuard>();
+const streams = new WeakMap<Request, ReadableStream<Bytes>>();
+
+/** Bodies up to this length arrive in a few packets: they are read whole, under one deadline. */
+const READ_WHOLE_BYTES = 16 * 1024;
+
+/**
+ * Makes the reading of a request's body fail with 408 when the client stops sending. The request stays
+ * the object that the runtime made: a new one around it would create the abort signal of the first,
+ * which halves the throughput.
+ */
+export function guardRequest(req: Request, guard: RequestGuard): void {
+  guards.set(req, guard);
+  Object.setPrototypeOf(req, GuardedRequest.prototype);
+}
+
+/** Never constructed: the prototype of requests whose body is guarded. */
+class GuardedRequest extends Request {
+  override get body(): ReadableStream<Bytes> | null {
+    const known = streams.get(this);
+    if (known !== undefined) return known;
+    const source = super.body;
+    const guard = guards.get(this);
+    if (source === null || guard === undefined || source.locked) return source;
+    const stream = new ReadableStream(new GuardedBody(source, guard), NOTHING_AHEAD);
+    streams.set(this, stream);
+    return stream;
+  }
+
+  override clone(): Request {
+    const copy = super.clone();
+    // What stood behind the stream has become one half of a pair.
+    streams.delete(this);
+    return copy;
+  }
+
+  override text(): Promise<string> {
+    return arrivesWhole(this) ? deadline(this, super.text()) : viaStream(this, (res) => res.text());
+  }
+
+  // deno-lint-ignore no-explicit-any -- as in the platform
+  override json(): Promise<any> {
+    return arrivesWhole(this) ? deadline(this, super.json()) : viaStream(this, (res) => res.json());
+  }
+
+  override bytes(): Promise<Bytes> {
+    return arrivesWhole(this)
+      ? deadline(this, super.bytes())
+      : viaStream(this, (res) => res.bytes());
+  }
+
+  override arrayBuffer(): Promise<ArrayBuffer> {
+    return arrivesWhole(this)
+      ? deadline(this, super.arrayBuffer())
+      : viaStream(this, (res) => res.arrayBuffer());
+  }
+
+  override blob(): Promise<Blob> {
+    return arrivesWhole(this) ? deadline(this, super.blob()) : viaStream(this, (res) => res.blob());
+  }
+
+  override formData(): Promise<FormData> {
+    return arrivesWhole(this)
+      ? deadline(this, super.formData())
+      : viaStream(this, (res) => res.formData());
+  }
+}
+
+/** Nothing is read ahead of the handler. */
+const NOTHING_AHEAD: QueuingStrategy = { highWaterMark: 0 };
+
+function arrivesWhole(req: Request): boolean {
+  const length = req.headers.get("content-length");
+  return length !== null && Number(length) <= READ_WHOLE_BYTES && !streams.has(req);
+}
+
+function stalledError(): HttpError {
+  return new HttpError(408, "The body of the request stopped coming", {
+    headers: { connection: "close" },
+  });
+}
+
+/** Reads the guarded stream to its end in one of the platform's ways. */
+async function viaStream<T>(req: Request, read: (res: Response) => Promise<T>): Promise<T> {
+  const type = req.headers.get("content-type");
+  return await read(
+    new Response(req.body, type === null ? {} : { headers: { "content-type": type } }),
+  );
+}
+
+/** Fails when a whole body takes longer than the timeout. */
+function deadline<T>(req: Request, reading: Promise<T>): Promise<T> {
+  const guard = guards.get(req);
+  if (guard === undefined) return reading;
+  return new Promise<T>((resolve, reject) => {
+    const transfer: Transfer = {
+      movedAt: performance.now(),
+      stalled() {
+        guard.stalled();
+        reject(stalledError());
+      },
+    };
+    guard.watch.add(transfer);
+    reading.then(resolve, reject).finally(() => guard.watch.remove(transfer));
+  });
+}
+
+/** Gives the chunks of a body as they are asked for, and fails when one takes too long. */
+class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer {
+  movedAt = 0;
+  readonly #source: ReadableStream<Bytes>;
+  readonly #guard: RequestGuard;
+  #reader: ReadableStreamDefaultReader<Bytes> | undefined;
+  #controller: ReadableStreamDefaultController<Bytes> | undefined;
+
+  constructor(source: ReadableStream<Bytes>, guard: RequestGuard) {
+    this.#source = source;
+    this.#guard = guard;
+  }
+
+  async pull(controller: ReadableStreamDefaultController<Bytes>): Promise<void> {
+    // The source is locked with the first read only: until then the request may be cloned.
+    const reader = this.#reader ??= this.#source.getReader();
+    this.#controller = controller;
+    this.movedAt = performance.now();
+    this.#guard.watch.add(this);
+    try {
+      const { done, value } = await reader.read();
+      if (this.#controller === undefined) return;
+      if (done) controller.close();
+      else controller.enqueue(value);
+    } catch (error) {
+      if (this.#controller !== undefined) controller.error(error);
+    } finally {
+      this.#guard.watch.remove(this);
+    }
+  }
+
+  async cancel(reason: unknown): Promise<void> {
+    this.#guard.watch.remove(this);
+    await (this.#reader ?? this.#source).cancel(reason);
+  }
+
+  stalled(): void {
+    const controller = this.#controller;
+    this.#controller = undefined;
+    const error = stalledError();
+    controller?.error(error);
+    this.#guard.stalled();
+    // The runtime closes the connection with the response; there is nobody left to tell of a failure.
+    this.#reader?.cancel(error).catch(() => {});
+  }
+}
