@@ -6,6 +6,7 @@
 
 import type { BodyLimits } from "../core/app.ts";
 import type { RequestContext } from "../core/context.ts";
+import { deriveRequest } from "../core/derive_request.ts";
 import { HttpError } from "../core/errors.ts";
 import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 
@@ -84,7 +85,7 @@ function counted(
       },
     }),
   );
-  const limited = new Request(req, { body, duplex: "half" } as RequestInit);
+  const limited = deriveRequest(req, { body });
   try {
     const result = next(limited, ctx);
     if (!isThenable(result)) return result;

@@ -16,6 +16,7 @@ import type {
 import { DEFAULT_BODY_LIMITS } from "../core/app.ts";
 import { bodyLimitsOf } from "../core/body_limits.ts";
 import { currentContext, type RequestContext } from "../core/context.ts";
+import { deriveRequest } from "../core/derive_request.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type Handler, isThenable } from "../core/handler.ts";
 
@@ -157,7 +158,9 @@ function withoutPrefix(req: Request, ctx: RequestContext): Request {
   if (ctx.mountPoint === "/" || ctx.mountPoint === "") return req;
   const { url } = req;
   const start = url.indexOf("/", url.indexOf("//") + 2);
-  return new Request(url.slice(0, start) + url.slice(start + ctx.mountPoint.length - 1), req);
+  return deriveRequest(req, {
+    url: url.slice(0, start) + url.slice(start + ctx.mountPoint.length - 1),
+  });
 }
 
 /** What a foreign app is told; its parts are made when asked for. */

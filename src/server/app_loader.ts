@@ -11,6 +11,7 @@ import { ConfigError } from "../core/errors.ts";
 import { ForeignApp, isFetchApp } from "../mounts/fetch_app.ts";
 import { scriptUrl } from "./paths.ts";
 import type { MountSpec } from "./service.ts";
+import { importStartScript } from "./start_script.ts";
 
 /** What a target turns out to be. */
 export type Target =
@@ -120,42 +121,6 @@ export async function loadTarget(
   const app = appOf(where, `export "${spec.export}" of ${what}`, object, spec, file);
   const path = file ?? specifier;
   return { app, object, name: basename(path, extname(path)) };
-}
-
-let importing = false;
-
-/**
- * True while the start script is evaluated once more because it is mounted by its own address. What it
- * says about the service then was said before: `run` returns at once.
- */
-export function isImportingStartScript(): boolean {
-  return importing;
-}
-
-/** How long the start script may take to finish after `run`, in milliseconds, unless it waits for it. */
-const OWN_IMPORT_MS = 50;
-
-/**
- * Imports the script this process was started with. When that script waits for `run`, its module is not
- * complete before the server is, and importing it would wait for ever; so it is evaluated once more
- * under another address.
- */
-async function importStartScript(specifier: string): Promise<Record<string, unknown>> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const module = await Promise.race([
-    import(specifier) as Promise<Record<string, unknown>>,
-    new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), OWN_IMPORT_MS);
-    }),
-  ]);
-  clearTimeout(timer);
-  if (module !== undefined) return module;
-  importing = true;
-  try {
-    return await import(`${specifier}?mounted`);
-  } finally {
-    importing = false;
-  }
 }
 
 function isNamespace(value: unknown): value is Record<string, unknown> {

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { createContext } from "../../src/core/context.ts";
+import { HttpError } from "../../src/core/errors.ts";
+import type { Handler } from "../../src/core/handler.ts";
+import { errorGuard } from "../../src/middleware/error_guard.ts";
+import { listLog } from "../_support/list_log.ts";
+
+function ask(handler: Handler, debug = false, accept = "text/html") {
+  const log = listLog();
+  const req = new Request("http://h.example/x?q=1", { headers: { accept } });
+  const ctx = createContext({ url: req.url, gtxnid: "g1", ltxnid: 1001 });
+  return { log, result: errorGuard({ log, debug })(handler)(req, ctx) };
+}
+
+const boom = () => new Error("secret boom", { cause: new RangeError("deep cause") });
+
+Deno.test("EXT-04 HTTP-37 an unexpected error is a bare 500 outside and a full entry inside", async () => {
+  const handlers: Handler[] = [
+    () => {
+      throw boom();
+    },
+    () => Promise.reject(boom()),
+    async () => {
+      await Promise.resolve();
+      throw boom();
+    },
+  ];
+  for (const handler of handlers) {
+    const { log, result } = ask(handler);
+    const res = await result;
+    assert.equal(res.status, 500);
+    assert.ok(!(await res.text()).includes("secret"));
+    assert.equal(log.lines.length, 1);
+    assert.ok(log.lines[0]!.startsWith("expt:g1/1001 Error: secret boom"));
+    assert.ok(log.lines[0]!.includes("error_guard_test.ts"));
+  }
+});
+
+Deno.test("HTTP-24 debug shows the stack, as a page or as JSON", async () => {
+  const page = await ask(() => Promise.reject(boom()), true).result;
+  const text = await page.text();
+  assert.ok(text.includes("secret boom") && text.includes("deep cause"));
+  const fault = await (await ask(() => Promise.reject(boom()), true, "application/json").result)
+    .json();
+  assert.equal(fault.code, 50090);
+  assert.equal(fault.traceback[0], "Error: secret boom");
+});
+
+Deno.test("HTTP-24 an HttpError becomes its response, without an entry in the log", async () => {
+  const { log, result } = ask(() => {
+    throw new HttpError(405, "Only reading", { headers: { allow: "GET" } });
+  });
+  const res = await result;
+  assert.equal(res.status, 405);
+  assert.equal(res.headers.get("allow"), "GET");
+  assert.ok((await res.text()).includes("Only reading"));
+  assert.deepEqual(log.lines, []);
+});
+
+Deno.test("HTTP-24 a server error with a cause is logged and shown only on purpose", async () => {
+  const hidden = ask(() => {
+    throw new HttpError(503, "Later", { cause: boom() });
+  });
+  assert.ok(!(await (await hidden.result).text()).includes("secret"));
+  assert.equal(hidden.log.lines.length, 1);
+  const shown = ask(() => {
+    throw new HttpError(503, "Later", { cause: boom(), expose: true });
+  });
+  assert.ok((await (await shown.result).text()).includes("secret"));
+});
+
+Deno.test("HTTP-37 whatever is thrown, the guard answers", async () => {
+  for (const thrown of ["text", undefined, null, 7, { toString: () => "object" }]) {
+    const { log, result } = ask(() => {
+      throw thrown;
+    });
+    assert.equal((await result).status, 500);
+    assert.equal(log.lines.length, 1);
+  }
+  const { log, result } = ask(() => {
+    throw new HttpError(400, "x", { headers: [["bad name", "x"]] });
+  });
+  assert.equal((await result).status, 500);
+  assert.equal(log.lines.length, 1);
+});
+
+Deno.test("HTTP-37 what answers at once is not made to wait", () => {
+  const res = new Response("x");
+  assert.equal(ask(() => res).result, res);
+});
