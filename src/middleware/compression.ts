@@ -103,8 +103,9 @@ function compressBody(res: Response, coding: ContentCoding): Response | Promise<
   const body = staticBodyOf(res);
   if (body !== undefined) return compressStatic(res, body, coding);
   const stream = res.body;
-  // A large file asked for with HEAD: the headers are those of the compressed stream.
-  return new Response(stream && compressStream(stream, coding), initOf(res, coding));
+  // A large file asked for with HEAD. With no stream at all the runtime would claim a length of 0.
+  const result = stream === null ? new Blob().stream() : compressStream(stream, coding);
+  return new Response(result, initOf(res, coding));
 }
 
 function compressStatic(
