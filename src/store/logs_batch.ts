@@ -87,12 +87,13 @@ export class BatchWriter implements LineSink, Disposable {
       this.#target.prepare?.();
       this.#drain();
       if (this.#lines.length > 0) {
-        this.#rest = encoder.encode(this.#lines.join("\n") + "\n");
+        this.#rest = encode(this.#lines.join("\n") + "\n");
         this.#lines = [];
         this.#characters = 0;
         this.#drain();
       }
     } catch (error) {
+      if (this.#rest.buffer === scratch?.buffer) this.#rest = this.#rest.slice();
       this.#fail(error);
       return;
     }
@@ -186,6 +187,20 @@ export class BatchWriter implements LineSink, Disposable {
     this.#characters = 0;
     this.#rest = NO_BYTES;
   }
+}
+
+/** Three bytes for each character of an ordinary batch, and room for its last line. */
+const SCRATCH_BYTES = 3 * MAX_CHARACTERS + 16 * 1024;
+let scratch: Uint8Array<ArrayBuffer> | undefined;
+
+/**
+ * Encodes into memory that all writers of the isolate share, since a write is over before the next batch
+ * begins: allocating it anew for each batch costs more than encoding does.
+ */
+function encode(text: string): Uint8Array {
+  scratch ??= new Uint8Array(SCRATCH_BYTES);
+  const { read, written } = encoder.encodeInto(text, scratch);
+  return read === text.length ? scratch.subarray(0, written) : encoder.encode(text);
 }
 
 /** A time in which writing fails. */

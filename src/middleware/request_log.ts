@@ -1,0 +1,335 @@
+/**
+ * The request log: one line for each answered request.
+ *
+ * @module
+ */
+
+import { bodySizeOf, staticBodyOf } from "../core/body_size.ts";
+import type { RequestContext } from "../core/context.ts";
+import { ConfigError } from "../core/errors.ts";
+import { type Handler, isThenable, type Layer } from "../core/handler.ts";
+import { isBodyless } from "../core/status.ts";
+import type { LineSink } from "../store/logs_batch.ts";
+import { formatRequestLine, type RequestFacts } from "../wire/request_line.ts";
+
+/** Options of {@link requestLog}. */
+export interface RequestLogOptions {
+  /** Where lines go. Default: nowhere. */
+  readonly log?: LineSink;
+  /**
+   * Requests that are not logged: `"/static/"` those whose path starts with it (a trailing `*` changes
+   * nothing), `"*.css"` those whose path ends with `.css`. The path `/` is always logged. Default: none.
+   */
+  readonly off?: readonly string[];
+  /** Open connections of this worker, to clients and to backends. */
+  readonly connections: () => number;
+  /** Counts the bytes of bodies, whether the request is logged or not. Default: nobody. */
+  readonly counters?: ByteCounters;
+}
+
+/** Where the sizes of bodies are added up. */
+export interface ByteCounters {
+  /** Adds bytes of a request body. */
+  received(bytes: number): void;
+  /** Adds bytes of a response body. */
+  sent(bytes: number): void;
+}
+
+/**
+ * A static body up to this size goes to the socket whole and at once. Its line is written right away
+ * with a sending time of 0: learning of the completion of every small answer would cost more than the
+ * rest of the line.
+ */
+const SENT_AT_ONCE_BYTES = 64 * 1024;
+
+/**
+ * Layer that writes a line for each request, see `wire/request_line`. It belongs outside all others, so
+ * that the line has the status and the size that the client gets.
+ *
+ * The line is written when the response has been sent: for small static bodies that is at once, for
+ * streams when they end or the client goes away. The bytes of a stream of unknown size are counted; for
+ * all other responses it is the size of the body, also when the client broke off.
+ *
+ * With neither a log nor counters the layer is not there at all.
+ *
+ * @throws {ConfigError} for a pattern that could never match.
+ */
+export function requestLog(options: RequestLogOptions): Layer {
+  const { log, counters } = options;
+  const recorder = new Recorder(options);
+  if (log === undefined && counters === undefined) return (next) => next;
+  return (next: Handler): Handler => {
+    async function settle(
+      pending: PromiseLike<Response>,
+      req: Request,
+      ctx: RequestContext,
+      body: BodyCount | undefined,
+    ): Promise<Response> {
+      let res: Response;
+      try {
+        res = await pending;
+      } catch (error) {
+        recorder.failed(req, ctx, body);
+        throw error;
+      }
+      return recorder.answered(req, ctx, res, body);
+    }
+    return function requestLog(req, ctx) {
+      let request = req;
+      let body: BodyCount | undefined;
+      if (hasBodyOfUnknownSize(req, ctx)) {
+        body = new BodyCount();
+        request = countRequestBody(req, body);
+      }
+      let result: Response | Promise<Response>;
+      try {
+        result = next(request, ctx);
+      } catch (error) {
+        recorder.failed(req, ctx, body);
+        throw error;
+      }
+      return isThenable(result)
+        ? settle(result, req, ctx, body)
+        : recorder.answered(req, ctx, result, body);
+    };
+  };
+}
+
+/**
+ * Makes the test for paths that are not logged.
+ *
+ * @throws {ConfigError} for a pattern that is neither a prefix nor a suffix.
+ */
+export function compileLogOff(patterns: readonly string[]): (path: string) => boolean {
+  const prefixes: string[] = [];
+  const suffixes: string[] = [];
+  for (const pattern of patterns) {
+    const isSuffix = pattern.startsWith("*");
+    const text = isSuffix ? pattern.slice(1) : pattern.replace(/\*$/, "");
+    if (text.includes("*") || (!isSuffix && !text.startsWith("/"))) {
+      throw new ConfigError(
+        `logOff(${JSON.stringify(pattern)})`,
+        'expected the beginning of a path such as "/static/" or an ending such as "*.css"',
+      );
+    }
+    (isSuffix ? suffixes : prefixes).push(text);
+  }
+  if (prefixes.length + suffixes.length === 0) return () => false;
+  return (path) =>
+    path !== "/" && (prefixes.some((prefix) => path.startsWith(prefix)) ||
+      suffixes.some((suffix) => path.endsWith(suffix)));
+}
+
+/** Bytes of a body that is passed on, as far as it has been read. */
+class BodyCount {
+  bytes = 0;
+}
+
+class Recorder {
+  #log: LineSink | undefined;
+  #counters: ByteCounters | undefined;
+  #connections: () => number;
+  #isOff: (path: string) => boolean;
+
+  constructor({ log, off = [], connections, counters }: RequestLogOptions) {
+    this.#log = log;
+    this.#counters = counters;
+    this.#connections = connections;
+    this.#isOff = compileLogOff(off);
+  }
+
+  /** A response is there. Returns it, or one that counts while it is read. */
+  answered(
+    req: Request,
+    ctx: RequestContext,
+    res: Response,
+    body: BodyCount | undefined,
+  ): Response {
+    const logged = this.#log !== undefined && !this.#isOff(ctx.path);
+    if (!logged && this.#counters === undefined) return res;
+    const { status } = res;
+    const size = req.method === "HEAD" || isBodyless(status) ? 0 : bodySizeOf(res);
+    const entry = new Entry(req, ctx, status, body, logged);
+    if (size === undefined) {
+      return countResponseBody(res, ctx, (bytes) => this.#finish(entry, bytes));
+    }
+    if (size === 0 || (size <= SENT_AT_ONCE_BYTES && staticBodyOf(res) !== undefined)) {
+      this.#finish(entry, size, entry.answeredAt);
+    } else {
+      ctx.completion.then(() => this.#finish(entry, size));
+    }
+    return res;
+  }
+
+  /** The handler threw, so that the front answers for it. */
+  failed(req: Request, ctx: RequestContext, body: BodyCount | undefined): void {
+    const logged = this.#log !== undefined && !this.#isOff(ctx.path);
+    const entry = new Entry(req, ctx, 500, body, logged);
+    this.#finish(entry, 0, entry.answeredAt);
+  }
+
+  #finish(entry: Entry, responseBytes: number, sentAt: number = performance.now()): void {
+    if (entry.body !== undefined) entry.requestBytes = entry.body.bytes;
+    if (this.#counters !== undefined) {
+      this.#counters.received(entry.requestBytes);
+      this.#counters.sent(responseBytes);
+    }
+    if (!entry.logged) return;
+    entry.time = Date.now();
+    entry.responseBytes = responseBytes;
+    entry.connections = this.#connections();
+    entry.sendingMs = sentAt - entry.answeredAt;
+    this.#log?.write(formatRequestLine(entry));
+  }
+}
+
+/**
+ * The line in the making. Everything is read while the request is there: once the response has been
+ * sent, the runtime may have let go of its headers.
+ */
+class Entry implements RequestFacts {
+  readonly logged: boolean;
+  readonly body: BodyCount | undefined;
+  readonly answeredAt: number = performance.now();
+  requestBytes: number;
+  time = 0;
+  responseBytes = 0;
+  connections = 0;
+  sendingMs = 0;
+  readonly clientAddress: string = "";
+  readonly host: string = "";
+  readonly method: string = "";
+  readonly uri: string = "";
+  readonly version: string = "";
+  readonly status: number;
+  readonly gtxnid: string = "";
+  readonly ltxnid: number = 0;
+  readonly user: string = "";
+  readonly token: string = "";
+  readonly referer: string = "";
+  readonly userAgent: string = "";
+  readonly forwardedFor: string = "";
+  readonly workerId: string = "";
+  readonly handlingMs: number = 0;
+
+  constructor(
+    req: Request,
+    ctx: RequestContext,
+    status: number,
+    body: BodyCount | undefined,
+    logged: boolean,
+  ) {
+    const { headers } = req;
+    this.logged = logged;
+    this.body = body;
+    this.status = status;
+    this.requestBytes = lengthOf(headers.get("content-length"));
+    if (!logged) return;
+    const peer = ctx.remoteAddr;
+    this.clientAddress = peer;
+    this.host = ctx.hostname === "" ? "" : hostOf(req.url);
+    this.method = req.method;
+    this.uri = ctx.query === "" ? ctx.path : `${ctx.path}?${ctx.query}`;
+    this.version = ctx.httpVersion;
+    this.gtxnid = ctx.gtxnid;
+    this.ltxnid = ctx.ltxnid;
+    this.user = ctx.user?.name ?? "";
+    this.token = ctx.token ?? "";
+    this.referer = headers.get("referer") ?? "";
+    this.userAgent = headers.get("user-agent") ?? "";
+    this.forwardedFor = forwardedFor(headers.get("x-forwarded-for"), peer);
+    this.workerId = ctx.workerId;
+    this.handlingMs = this.answeredAt - ctx.startedAt;
+  }
+}
+
+/** Bytes a `Content-Length` declares; 0 where it is missing or makes no sense. */
+function lengthOf(header: string | null): number {
+  if (header === null) return 0;
+  const bytes = Number(header);
+  return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : 0;
+}
+
+/** Host and port as the client named them. */
+function hostOf(url: string): string {
+  const start = url.indexOf("//") + 2;
+  let end = start;
+  for (; end < url.length; end++) {
+    const code = url.charCodeAt(end);
+    // Slash, question mark, number sign.
+    if (code === 47 || code === 63 || code === 35) break;
+  }
+  return url.slice(start, end);
+}
+
+/** The client of a chain of proxies, where it is not the peer itself. */
+function forwardedFor(header: string | null, peer: string): string {
+  if (header === null) return "";
+  const comma = header.indexOf(",");
+  const address = (comma === -1 ? header : header.slice(0, comma)).trim();
+  return address === peer ? "" : address;
+}
+
+function hasBodyOfUnknownSize(req: Request, ctx: RequestContext): boolean {
+  const { method } = req;
+  if (method === "GET" || method === "HEAD" || req.headers.has("content-length")) return false;
+  return ctx.httpVersion === "2.0" ? req.body !== null : req.headers.has("transfer-encoding");
+}
+
+function countRequestBody(req: Request, count: BodyCount): Request {
+  if (req.body === null) return req;
+  const stream = passOn(req.body, (chunk) => count.bytes += chunk.byteLength, () => {});
+  return new Request(req, { body: stream, duplex: "half" } as RequestInit);
+}
+
+function countResponseBody(
+  res: Response,
+  ctx: RequestContext,
+  finished: (bytes: number) => void,
+): Response {
+  if (res.body === null) return res;
+  let bytes = 0;
+  let open = true;
+  const finish = () => {
+    if (!open) return;
+    open = false;
+    finished(bytes);
+  };
+  // A client that went before the first byte was asked for ends nothing here, but completes the request.
+  ctx.completion.then(({ delivered }) => {
+    if (!delivered) finish();
+  });
+  return new Response(passOn(res.body, (chunk) => bytes += chunk.byteLength, finish), res);
+}
+
+/** A stream that gives the chunks of another one as they are asked for. */
+function passOn(
+  source: ReadableStream<Uint8Array<ArrayBuffer>>,
+  each: (chunk: Uint8Array) => void,
+  ended: () => void,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const reader = source.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const { done, value } = await reader.read();
+        if (done) {
+          controller.close();
+          ended();
+        } else {
+          // Anything but bytes is the reader's to reject.
+          if (value instanceof Uint8Array) each(value);
+          controller.enqueue(value);
+        }
+      } catch (error) {
+        controller.error(error);
+        ended();
+      }
+    },
+    async cancel(reason) {
+      ended();
+      await reader.cancel(reason);
+    },
+    // Nothing is read ahead of the client, as if this stream were not there.
+  }, { highWaterMark: 0 });
+}
