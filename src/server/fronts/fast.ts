@@ -187,9 +187,9 @@ class FastFront implements Front {
         if (this.#running.delete(answer)) resolve(res);
       };
       this.#running.add(answer);
-      pending.then((res) => {
+      pending.then(async (res) => {
         if (this.#running.has(answer)) answer(this.#deliver(res, method, ctx));
-        else return res.body?.cancel();
+        else await res.body?.cancel();
       })
         .catch((error) => answer(this.#failed(error)));
     });

@@ -1,0 +1,754 @@
+/**
+ * The `edge` front: `node:http` and `node:http2`, with every limit that a socket facing strangers needs.
+ *
+ * @module
+ */
+
+import { createServer, type IncomingMessage, type Server } from "node:http";
+import type {
+  Http2SecureServer,
+  Http2ServerRequest,
+  Http2ServerResponse,
+  ServerHttp2Session,
+} from "node:http2";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { asError, HttpError } from "../../core/errors.ts";
+import { type Handler, isThenable } from "../../core/handler.ts";
+import type { Front, FrontOptions, StartFront } from "../front.ts";
+import { deadline, delay } from "./deadline.ts";
+import { EdgeConnection } from "./edge_connection.ts";
+import { EdgeContext, type Incoming } from "./edge_context.ts";
+import { EdgeRequest } from "./edge_request.ts";
+import { EdgeResponse, sendHttp1, sendHttp2 } from "./edge_response.ts";
+import type { FrontShare } from "./front_context.ts";
+import { PendingWork } from "./pending_work.ts";
+import { RefusalLog } from "./refusal_log.ts";
+import {
+  ALLOWED_METHODS,
+  BAD_HOST,
+  BAD_METHOD,
+  HEADER_TOO_LARGE,
+  isAllowedMethod,
+  isHost,
+  MALFORMED,
+  NO_TUNNEL,
+  plainAddress,
+  type Refusal,
+  TOO_SLOW,
+} from "./request_rules.ts";
+import { sweepInterval } from "./stall_watch.ts";
+
+/** Starts the `edge` front. */
+export const startEdge: StartFront = async (options) => {
+  const front = new EdgeFront(options, await createNodeServer(options));
+  await front.listen();
+  return front;
+};
+
+type NodeServer = Server | Http2SecureServer;
+type Outgoing = EdgeResponse | Http2ServerResponse;
+
+/** Where the connection of a socket or session is kept. */
+const CONNECTION = Symbol("connection");
+
+interface Tracked {
+  [CONNECTION]?: EdgeConnection;
+}
+
+/** While the front shuts down, idle connections stay open for so long: a request may be on its way. */
+const DRAIN_LINGER_MS = 200;
+/** How long to read to nowhere after the last response, before the connection is closed. */
+const LINGER_MS = 2000;
+/** After the client has ended its direction, a response that gives nothing for so long has lost it. */
+const HALF_OPEN_MS = 5000;
+/** A body's rate is measured over this time. */
+const RATE_WINDOW_MS = 5000;
+/** What is left of an unread request body is read and dropped up to this size, to keep the connection. */
+const MAX_DROPPED_BYTES = 64 * 1024;
+/** Streams a client may reset on one connection before it counts as an attack, if they are the most. */
+const MAX_RESETS = 200;
+const MAX_CONCURRENT_STREAMS = 128;
+
+class EdgeFront implements Front {
+  address: { readonly hostname: string; readonly port: number };
+  readonly #options: FrontOptions;
+  readonly #handler: Handler;
+  readonly #server: NodeServer;
+  readonly #share: FrontShare;
+  readonly #work: PendingWork;
+  readonly #refusals: RefusalLog;
+  readonly #connections = new Set<EdgeConnection>();
+  readonly #perAddress = new Map<string, number>();
+  /** By address and port of the peer, until the handshake tells which socket is whose. */
+  readonly #handshakes = new Map<string, EdgeConnection>();
+  readonly #sweeper: ReturnType<typeof setInterval>;
+  #isDraining = false;
+  #shutdown: Promise<void> | undefined;
+  #allClosed: (() => void) | undefined;
+
+  constructor(options: FrontOptions, server: NodeServer) {
+    const { counters, handler, hostname, limits, log, port, tls, workerId } = options;
+    this.#options = options;
+    this.#handler = handler;
+    this.#server = server;
+    this.#work = new PendingWork(log);
+    this.#refusals = new RefusalLog(log);
+    this.#share = {
+      counters,
+      work: this.#work,
+      workerId,
+      scheme: tls === undefined ? "http" : "https",
+    };
+    this.address = { hostname, port };
+    const shortest = Math.min(
+      limits.keepAliveSeconds,
+      limits.requestTimeoutSeconds,
+      limits.headerTimeoutSeconds,
+    );
+    this.#sweeper = setInterval(() => this.#sweep(), sweepInterval(shortest * 1000));
+    const events = server as Server;
+    events.on("connection", (socket: Socket) => this.#accept(socket));
+    events.on("request", this.#onRequest);
+    events.on("checkContinue", this.#onExpected);
+    // Other expectations are nobody's here, and the same as none.
+    events.on("checkExpectation", this.#onRequest);
+    events.on("connect", this.#onConnect);
+    events.on("clientError", this.#onClientError);
+    if (tls === undefined) return;
+    events.on("secureConnection" as "connection", (socket: Socket) => this.#secured(socket));
+    const sessions = server as Http2SecureServer;
+    sessions.on("session", (session) => this.#onSession(session));
+    sessions.on("sessionError", (error) => this.#refusals.write(`HTTP/2 error: ${error.message}`));
+  }
+
+  async listen(): Promise<void> {
+    const { hostname: host, port, reusePort } = this.#options;
+    const server = this.#server;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ host, port, ...(reusePort ? { reusePort } : {}) }, () => {
+          server.removeListener("error", reject);
+          resolve();
+        });
+      });
+    } catch (error) {
+      clearInterval(this.#sweeper);
+      throw listenError(asError(error), host, port);
+    }
+    server.on("error", (error: Error) => this.#options.log.trace(error, "front"));
+    const bound = server.address();
+    if (bound !== null && typeof bound === "object") {
+      this.address = { hostname: host, port: bound.port };
+    }
+  }
+
+  connections(): number {
+    return this.#connections.size;
+  }
+
+  shutdown(graceMs: number): Promise<void> {
+    return this.#shutdown ??= this.#drain(graceMs);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown(0);
+  }
+
+  // Connections
+
+  #accept(raw: Socket): void {
+    // Errors are followed by "close", which is what counts.
+    raw.on("error", ignore);
+    const { limits, counters, tls } = this.#options;
+    const connection = new EdgeConnection(raw, () => counters.nextConnection());
+    const { address } = connection;
+    const same = this.#perAddress.get(address) ?? 0;
+    const problem = this.#connections.size >= limits.maxConnections
+      ? `${limits.maxConnections} connections are open`
+      : same >= limits.maxConnectionsPerAddress
+      ? `it has ${same} connections`
+      : undefined;
+    if (problem !== undefined) {
+      this.#refusals.write(`refused: connection of ${address}, ${problem}`);
+      raw.destroy();
+      return;
+    }
+    this.#connections.add(connection);
+    this.#perAddress.set(address, same + 1);
+    (raw as Tracked)[CONNECTION] = connection;
+    raw.on("close", () => this.#closed(connection));
+    if (tls === undefined) {
+      raw.on("end", () => connection.endedAt = performance.now());
+    } else {
+      this.#handshakes.set(peerOf(raw), connection);
+    }
+  }
+
+  #secured(socket: Socket): void {
+    const connection = this.#handshakes.get(peerOf(socket));
+    if (connection === undefined) {
+      // It was closed in the moment of its handshake.
+      socket.destroy();
+      return;
+    }
+    socket.on("error", ignore);
+    socket.on("end", () => connection.endedAt = performance.now());
+    (socket as Tracked)[CONNECTION] = connection;
+    connection.socket = socket;
+  }
+
+  #onSession(session: ServerHttp2Session): void {
+    const connection = this.#handshakes.get(peerOf(session.socket));
+    session.on("error", (error) => this.#refusals.write(`HTTP/2 error: ${error.message}`));
+    if (connection === undefined) {
+      session.destroy();
+      return;
+    }
+    (session as Tracked)[CONNECTION] = connection;
+    connection.session = session;
+    if (this.#isDraining) session.close();
+  }
+
+  #closed(connection: EdgeConnection): void {
+    if (!this.#connections.delete(connection)) return;
+    const { address, raw } = connection;
+    const same = (this.#perAddress.get(address) ?? 1) - 1;
+    if (same === 0) this.#perAddress.delete(address);
+    else this.#perAddress.set(address, same);
+    if (this.#share.scheme === "https") this.#handshakes.delete(`${address} ${connection.port}`);
+    for (const exchange of [...connection.exchanges]) {
+      exchange.finish(false);
+      exchange.body?.fail(new HttpError(400, "The client went away"));
+    }
+    if (connection.session !== undefined) this.#journal(connection, "http2");
+    raw.removeAllListeners("end");
+    if (this.#connections.size === 0) this.#allClosed?.();
+  }
+
+  /** One line for a connection that outlives its requests. */
+  #journal({ address, openedAt, socket }: EdgeConnection, kind: string): void {
+    const seconds = ((performance.now() - openedAt) / 1000).toFixed(1);
+    this.#options.log.log(
+      `${kind} connection closed: ${address}, ${socket.bytesRead} bytes in, ` +
+        `${socket.bytesWritten} bytes out, ${seconds} s`,
+      "info",
+      "front",
+    );
+  }
+
+  // Requests
+
+  readonly #onRequest = (incoming: Incoming, out: unknown): void => {
+    this.#take(incoming, out as Outgoing, false);
+  };
+
+  readonly #onExpected = (incoming: Incoming, out: unknown): void => {
+    this.#take(incoming, out as Outgoing, true);
+  };
+
+  #take(incoming: Incoming, out: Outgoing, isContinueExpected: boolean): void {
+    const connection = connectionOf(incoming);
+    if (connection === undefined || connection.lingeringSince !== 0) {
+      // Whatever comes after the last response of a connection is no request.
+      out.destroy();
+      return;
+    }
+    const isHttp2 = incoming.httpVersionMajor === 2;
+    const parsed = isHttp2
+      ? this.#checkHttp2(incoming as Http2ServerRequest)
+      : checkHttp1(incoming as IncomingMessage);
+    if (typeof parsed.status === "number") {
+      this.#refuse(incoming, out, connection, parsed);
+      return;
+    }
+    const ctx = new EdgeContext(
+      this.#share,
+      connection,
+      incoming,
+      parsed.authority,
+      parsed.target,
+      parsed.targetStart,
+      hasBody(incoming, isHttp2),
+    );
+    connection.begin(ctx);
+    if (out instanceof EdgeResponse) out.exchange = ctx;
+    else this.#followStream(incoming as Http2ServerRequest, ctx);
+    if (isContinueExpected) ctx.sendContinue = () => out.writeContinue();
+    const method = incoming.method ?? "GET";
+    let result: Response | Promise<Response>;
+    try {
+      result = this.#handler(new EdgeRequest(method, ctx) as unknown as Request, ctx);
+    } catch (error) {
+      this.#failed(error, out, ctx);
+      return;
+    }
+    if (!isThenable(result)) this.#send(result, out, ctx);
+    else {
+      result.then((res) => this.#send(res, out, ctx))
+        .catch((error) => this.#failed(error, out, ctx));
+    }
+  }
+
+  #send(res: Response, out: Outgoing, ctx: EdgeContext): void {
+    if (ctx.isOver) {
+      // Nobody is going to read it; its source has to know.
+      res.body?.cancel().catch((error) => this.#options.log.trace(error, "front"));
+      return;
+    }
+    const isHead = ctx.incoming.method === "HEAD";
+    let sending: Promise<void> | undefined;
+    try {
+      if (out instanceof EdgeResponse) {
+        this.#dropRest(out, ctx);
+        if (this.#isDraining) out.isLast = true;
+        sending = sendHttp1(out, res, ctx, isHead);
+      } else {
+        sending = sendHttp2(out.stream, res, ctx, isHead);
+      }
+    } catch (error) {
+      this.#failed(error, out, ctx);
+      return;
+    }
+    sending?.catch((error) => this.#failed(error, out, ctx));
+  }
+
+  /**
+   * Decides about a request body that has not been read when the response is there: a small rest is read
+   * and dropped, before a larger one the connection ends.
+   */
+  #dropRest(out: EdgeResponse, ctx: EdgeContext): void {
+    const { body, connection, incoming } = ctx;
+    if (body === undefined || incoming.complete) return;
+    const length = Number(incoming.headers["content-length"] ?? Infinity);
+    if (length <= MAX_DROPPED_BYTES && ctx.sendContinue === undefined) {
+      if (!body.isTaken) body.discard();
+      return;
+    }
+    // A handler may answer while it still reads, as an echo does. Whether a rest is left then shows
+    // when the response is complete.
+    out.isLast = true;
+    if (!body.isTaken) body.discard();
+    connection.socket.destroySoon = () => {
+      body.discard();
+      connection.linger();
+    };
+  }
+
+  #failed(error: unknown, out: Outgoing, ctx: EdgeContext): void {
+    if (ctx.isOver) return;
+    this.#options.log.trace(error, "front");
+    const { stream } = out as Http2ServerResponse;
+    const isSent = out instanceof EdgeResponse ? out.headersSent : stream.headersSent;
+    ctx.source?.cancel(error).catch(() => {});
+    if (isSent) {
+      // The client has part of it. Only a connection that breaks tells that it is not the whole.
+      if (out instanceof EdgeResponse) ctx.connection.destroy();
+      else stream.close(INTERNAL_ERROR);
+      return;
+    }
+    this.#send(
+      new Response("Internal Server Error\n", {
+        status: 500,
+        headers: { "content-type": "text/plain; charset=utf-8" },
+      }),
+      out,
+      ctx,
+    );
+  }
+
+  #refuse(
+    incoming: Incoming,
+    out: Outgoing,
+    connection: EdgeConnection,
+    refusal: Refusal,
+  ): void {
+    const { status, reason } = refusal;
+    this.#refusals.write(`${status} to ${connection.address}: ${reason} (${incoming.method})`);
+    const headers: Record<string, string | number> = {
+      "content-type": "text/plain; charset=utf-8",
+    };
+    if (status === 405) headers.allow = ALLOWED_METHODS;
+    if (!(out instanceof EdgeResponse)) {
+      const { stream } = out;
+      stream.on("error", ignore);
+      stream.respond({ ":status": status, ...headers });
+      stream.end(`${reason}\n`);
+      return;
+    }
+    out.isLast = true;
+    out.prepare(
+      new Response(null, { status, headers: headers as HeadersInit }),
+      "length",
+      undefined,
+    );
+    connection.socket.destroySoon = () => connection.linger();
+    out.end(`${reason}\n`);
+  }
+
+  /** Nothing of a tunnel is ever read: what follows the request is dropped with the connection. */
+  readonly #onConnect = (incoming: Incoming, out: Duplex | Http2ServerResponse): void => {
+    const connection = connectionOf(incoming);
+    if ("stream" in out) {
+      if (connection === undefined) out.stream.close();
+      else this.#refuse(incoming, out, connection, NO_TUNNEL);
+      return;
+    }
+    out.on("error", ignore);
+    if (connection === undefined) out.destroy();
+    else this.#refuseRaw(connection, NO_TUNNEL);
+  };
+
+  // Malformed bytes
+
+  readonly #onClientError = (error: Error, out: Duplex): void => {
+    const connection = (out as Tracked)[CONNECTION];
+    const { code = "", rawPacket } = error as { code?: string; rawPacket?: Uint8Array };
+    out.on("error", ignore);
+    if (connection === undefined) {
+      // The handshake failed: there is no socket yet that requests come from.
+      this.#refusals.write(`TLS handshake failed: ${error.message}`);
+      out.destroy();
+      return;
+    }
+    if (SILENT_CODES.has(code)) {
+      connection.destroy();
+      return;
+    }
+    const isAnswering = connection.exchanges.some((exchange) => exchange.isSending);
+    if (!code.startsWith("HPE_") || isAnswering || !out.writable) {
+      this.#refusals.write(`cut: ${connection.address}, ${error.message}`);
+      connection.destroy();
+      return;
+    }
+    const refusal = code === "HPE_HEADER_OVERFLOW"
+      ? HEADER_TOO_LARGE
+      : hasUnknownMethod(rawPacket)
+      ? BAD_METHOD
+      : MALFORMED;
+    this.#refuseRaw(connection, refusal, error.message);
+  };
+
+  /** Answers where no request has come about, and closes. */
+  #refuseRaw(connection: EdgeConnection, { status, reason }: Refusal, detail = ""): void {
+    this.#refusals.write(
+      `${status} to ${connection.address}: ${reason}${detail === "" ? "" : ` (${detail})`}`,
+    );
+    const { socket } = connection;
+    for (const exchange of [...connection.exchanges]) {
+      exchange.finish(false);
+      exchange.body?.fail(new HttpError(status, reason));
+    }
+    const allow = status === 405 ? `allow: ${ALLOWED_METHODS}\r\n` : "";
+    socket.write(
+      `HTTP/1.1 ${status} ${
+        PHRASES[status]
+      }\r\ncontent-type: text/plain; charset=utf-8\r\n${allow}` +
+        `content-length: ${reason.length + 1}\r\nconnection: close\r\n\r\n${reason}\n`,
+    );
+    connection.linger();
+  }
+
+  // Timeouts
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const connection of this.#connections) {
+      const problem = this.#problemOf(connection, now);
+      if (problem === undefined) continue;
+      this.#options.counters.zombie();
+      this.#refusals.write(`cut: ${connection.address}, ${problem}`);
+    }
+  }
+
+  /** Closes the connection, or resets a stream of it, where a limit has been passed; tells which. */
+  #problemOf(connection: EdgeConnection, now: number): string | undefined {
+    const { limits } = this.#options;
+    const { exchanges, session, socket } = connection;
+    if (connection.lingeringSince !== 0) {
+      // Not a zombie: it was told to go.
+      if (now - connection.lingeringSince > LINGER_MS) connection.destroy();
+      return undefined;
+    }
+    if (exchanges.length > 0) {
+      for (const exchange of exchanges) {
+        const problem = this.#problemOfExchange(exchange, connection, now);
+        if (problem === undefined) continue;
+        this.#cutExchange(exchange, connection);
+        return problem;
+      }
+      return undefined;
+    }
+    const headerMs = limits.headerTimeoutSeconds * 1000;
+    if (!connection.hasServed) {
+      if (now - connection.openedAt <= headerMs) return undefined;
+      if (socket.bytesRead === 0 || session !== undefined || socket !== connection.raw) {
+        connection.destroy();
+        return "no request came";
+      }
+      this.#refuseRaw(connection, TOO_SLOW);
+      return "half a header came";
+    }
+    if (session === undefined && connection.hasHalfHeader) {
+      connection.headerSince ||= now;
+      if (now - connection.headerSince <= headerMs) return undefined;
+      this.#refuseRaw(connection, TOO_SLOW);
+      return "half a header came";
+    }
+    if (now - connection.idleSince <= limits.keepAliveSeconds * 1000) return undefined;
+    this.#closeIdle(connection);
+    return "idle";
+  }
+
+  #problemOfExchange(
+    exchange: EdgeContext,
+    connection: EdgeConnection,
+    now: number,
+  ): string | undefined {
+    const { limits } = this.#options;
+    const timeoutMs = limits.requestTimeoutSeconds * 1000;
+    if (exchange.hasStalled(now - timeoutMs)) return `stalled, ${exchange.path}`;
+    const { endedAt } = connection;
+    if (endedAt !== 0 && exchange.isSending) {
+      const since = Math.max(endedAt, exchange.movedAt);
+      if (now - since > Math.min(HALF_OPEN_MS, timeoutMs)) return `left, ${exchange.path}`;
+    }
+    const windowMs = Math.min(RATE_WINDOW_MS, timeoutMs);
+    if (exchange.isTooSlow(now, windowMs, limits.minBodyBytesPerSecond)) {
+      return `body too slow, ${exchange.path}`;
+    }
+    return undefined;
+  }
+
+  #cutExchange(exchange: EdgeContext, connection: EdgeConnection): void {
+    if (connection.session !== undefined) {
+      const { stream } = exchange.incoming as Http2ServerRequest;
+      exchange.finish(false);
+      exchange.body?.fail(new HttpError(408, TOO_SLOW.reason));
+      stream.close(CANCEL);
+    } else if (exchange.isSending || connection.exchanges.length > 1) {
+      connection.destroy();
+    } else {
+      this.#refuseRaw(connection, TOO_SLOW);
+    }
+  }
+
+  #closeIdle(connection: EdgeConnection): void {
+    if (connection.session !== undefined) connection.session.close();
+    // The other direction is open until the client closes it, or the sweep does.
+    connection.linger();
+  }
+
+  // The end
+
+  async #drain(graceMs: number): Promise<void> {
+    this.#isDraining = true;
+    const closed = new Promise<void>((resolve) => this.#allClosed = resolve);
+    if (this.#connections.size === 0) this.#allClosed?.();
+    // Node would drop idle connections here and now.
+    (this.#server as Server).closeIdleConnections = ignore;
+    const ended = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const { session } of this.#connections) session?.close();
+    const grace = deadline(graceMs);
+    const draining = this.#endIdle(Math.min(DRAIN_LINGER_MS, graceMs));
+    await Promise.race([grace.passed, Promise.all([closed, this.#work.settled()])]);
+    for (const connection of [...this.#connections]) connection.destroy();
+    await closed;
+    await ended;
+    grace.cancel();
+    await draining;
+    clearInterval(this.#sweeper);
+    this.#refusals.flush();
+  }
+
+  /** Closes connections as they become idle, after a moment for requests that are on their way. */
+  async #endIdle(lingerMs: number): Promise<void> {
+    await delay(lingerMs);
+    while (this.#connections.size > 0) {
+      const now = performance.now();
+      for (const connection of this.#connections) {
+        if (connection.exchanges.length > 0 || connection.lingeringSince !== 0) continue;
+        if (now - connection.idleSince < lingerMs || connection.hasHalfHeader) continue;
+        connection.socket.destroySoon();
+      }
+      await delay(20);
+    }
+  }
+
+  // HTTP/2
+
+  #checkHttp2(incoming: Http2ServerRequest): Refusal | Target {
+    const { authority, method, rawHeaders, url } = incoming;
+    if (!isAllowedMethod(method)) return BAD_METHOD;
+    if (!isHost(authority ?? "")) return BAD_HOST;
+    if (!url.startsWith("/") && !(url === "*" && method === "OPTIONS")) return MALFORMED;
+    let size = 0;
+    for (const text of rawHeaders) size += text.length;
+    if (size > this.#options.limits.maxHeaderBytes) return HEADER_TOO_LARGE;
+    return { authority, target: url === "*" ? "/*" : url, targetStart: 0 };
+  }
+
+  #followStream({ stream }: Http2ServerRequest, ctx: EdgeContext): void {
+    stream.on("error", ignore);
+    stream.on("close", () => {
+      const { connection } = ctx;
+      const isDelivered = stream.rstCode === 0 && stream.writableFinished;
+      ctx.finish(isDelivered);
+      ctx.body?.fail(new HttpError(400, "The client went away"));
+      if (stream.rstCode === CANCEL && ++connection.resets === MAX_RESETS) {
+        this.#refusals.write(`cut: ${connection.address}, it resets its streams`);
+        connection.destroy();
+      }
+    });
+  }
+}
+
+/** The parts of a request target. */
+interface Target {
+  readonly status?: undefined;
+  /** Host and port. */
+  readonly authority: string;
+  /** Text with the target, which starts at `targetStart`. */
+  readonly target: string;
+  readonly targetStart: number;
+}
+
+/** HTTP/2 error codes. */
+const INTERNAL_ERROR = 2;
+const CANCEL = 8;
+
+/** Clients that leave are no news. */
+const SILENT_CODES: ReadonlySet<string> = new Set([
+  "ECONNRESET",
+  "EPIPE",
+  "HPE_INVALID_EOF_STATE",
+  "ERR_STREAM_PREMATURE_CLOSE",
+]);
+
+const PHRASES: Readonly<Record<Refusal["status"], string>> = {
+  400: "Bad Request",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  431: "Request Header Fields Too Large",
+};
+
+function ignore(): void {}
+
+async function createNodeServer({ limits, tls }: FrontOptions): Promise<NodeServer> {
+  // The front's own sweep does what Node's timers would: with one timer for all, and with its word to
+  // the log. Unread half a header and idle time are seen there too.
+  const options = {
+    ServerResponse: EdgeResponse,
+    headersTimeout: 0,
+    requestTimeout: 0,
+    keepAliveTimeout: 0,
+    connectionsCheckingInterval: 3_600_000,
+    requireHostHeader: false,
+    optimizeEmptyRequests: true,
+    maxHeaderSize: limits.maxHeaderBytes,
+  };
+  let server: NodeServer;
+  if (tls === undefined) {
+    server = createServer(options) as unknown as Server;
+  } else {
+    const { createSecureServer } = await import("node:http2");
+    server = createSecureServer({
+      ...options,
+      cert: tls.cert,
+      key: tls.key,
+      allowHTTP1: true,
+      Http1ServerResponse: EdgeResponse as never,
+      settings: {
+        maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
+        maxHeaderListSize: limits.maxHeaderBytes,
+      },
+    });
+    // The HTTP/1 side of that server takes these from its properties only.
+    Object.assign(server, options);
+  }
+  const http1 = server as Server & { httpAllowHalfOpen: boolean };
+  // A client may end its direction when it has said all, and still wait for the answer.
+  http1.httpAllowHalfOpen = true;
+  http1.timeout = 0;
+  // Bounded by the size of the header; Node would silently leave out what is beyond the count.
+  http1.maxHeadersCount = 0;
+  return server;
+}
+
+function connectionOf(incoming: Incoming): EdgeConnection | undefined {
+  if (incoming.httpVersionMajor !== 2) return (incoming.socket as Tracked)[CONNECTION];
+  return ((incoming as Http2ServerRequest).stream.session as Tracked | undefined)?.[CONNECTION];
+}
+
+function peerOf(socket: { remoteAddress?: string; remotePort?: number }): string {
+  return `${plainAddress(socket.remoteAddress ?? "")} ${socket.remotePort}`;
+}
+
+function hasBody({ headers, stream }: Incoming & { stream?: unknown }, isHttp2: boolean): boolean {
+  if (isHttp2) return !(stream as { endAfterHeaders?: boolean }).endAfterHeaders;
+  const length = headers["content-length"];
+  return length === undefined ? headers["transfer-encoding"] !== undefined : length !== "0";
+}
+
+let knownHost = "";
+
+function checkHttp1(incoming: IncomingMessage): Refusal | Target {
+  const { httpVersionMinor, method, rawHeaders, url = "" } = incoming;
+  if (!isAllowedMethod(method ?? "")) return BAD_METHOD;
+  let host: string | undefined;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!;
+    if (name.length !== 4 || (name !== "Host" && name.toLowerCase() !== "host")) continue;
+    if (host !== undefined) return BAD_HOST;
+    host = rawHeaders[at + 1]!;
+  }
+  if (host === undefined) {
+    if (httpVersionMinor !== 0) return BAD_HOST;
+    host = "";
+  } else if (host !== knownHost) {
+    if (!isHost(host)) return BAD_HOST;
+    knownHost = host;
+  }
+  if (url.startsWith("/")) return { authority: host, target: url, targetStart: 0 };
+  if (url === "*" && method === "OPTIONS") {
+    return { authority: host, target: "/*", targetStart: 0 };
+  }
+  return absoluteTarget(url);
+}
+
+/** A target with scheme and authority, which then counts instead of the Host header (RFC 9112, 3.2.2). */
+function absoluteTarget(url: string): Refusal | Target {
+  const match = /^https?:\/\/([^/?#]+)/i.exec(url);
+  if (match === null || !isHost(match[1]!)) return MALFORMED;
+  const rest = url.slice(match[0].length);
+  return {
+    authority: match[1]!,
+    target: rest.startsWith("/") ? rest : `/${rest}`,
+    targetStart: 0,
+  };
+}
+
+/** The parser knows its methods and calls all others malformed; the request line tells them apart. */
+function hasUnknownMethod(packet: Uint8Array | undefined): boolean {
+  if (packet === undefined) return false;
+  const line = new TextDecoder("latin1").decode(packet.subarray(0, 2048));
+  const method = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) [!-~]+ HTTP\/1\.[01]\r\n/.exec(line)?.[1];
+  return method !== undefined && !isAllowedMethod(method);
+}
+
+/** What `Deno.serve` would throw, so that both fronts fail alike. */
+function listenError(error: Error, host: string, port: number): Error {
+  const where = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  const cause = { cause: error };
+  switch ((error as { code?: string }).code) {
+    case "EADDRINUSE":
+      return new Deno.errors.AddrInUse(`Address already in use: ${where}`, cause);
+    case "EADDRNOTAVAIL":
+      return new Deno.errors.AddrNotAvailable(`Address not available: ${where}`, cause);
+    case "EACCES":
+      return new Deno.errors.PermissionDenied(`No permission to listen on ${where}`, cause);
+    default:
+      return error;
+  }
+}
