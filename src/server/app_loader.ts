@@ -26,8 +26,6 @@ export type Target =
 export interface LoadedTarget {
   /** The app. */
   readonly app: MountedApp;
-  /** The object itself, to recognise it when it is mounted twice. */
-  readonly object: unknown;
   /** Its file name without extension; `""` for an object whose file is not known. */
   readonly name: string;
 }
@@ -110,7 +108,7 @@ export async function loadTarget(
       ? exportOf(where, "the module", target.app, spec.export)
       : target.app;
     const app = appOf(where, "the target", object, spec, undefined);
-    return { app, object, name: nameOf(app) };
+    return { app, name: nameOf(app) };
   }
   const { specifier, file } = target;
   const module = specifier === scriptUrl()
@@ -120,7 +118,7 @@ export async function loadTarget(
   const object = exportOf(where, what, module, spec.export);
   const app = appOf(where, `export "${spec.export}" of ${what}`, object, spec, file);
   const path = file ?? specifier;
-  return { app, object, name: basename(path, extname(path)) };
+  return { app, name: basename(path, extname(path)) };
 }
 
 function isNamespace(value: unknown): value is Record<string, unknown> {

@@ -133,8 +133,8 @@ function effectivePreferences(pref: Preferences | undefined, isDevel: boolean): 
 class Builder {
   readonly #deps: MountDeps;
   readonly #mounts: AppMount[] = [];
-  /** Where an app object is mounted, and its folded handler. */
-  readonly #objects = new Map<unknown, { mount: AppMount; handler: Handler }>();
+  /** Where an app with a life is mounted, and its folded handler. It is attached only once. */
+  readonly #attached = new Map<MountedApp, { mount: AppMount; handler: Handler }>();
   /** Apps by name, for each host rule. */
   readonly #names = new Map<string, Map<string, MountedApp>>();
   readonly #hosts = new Map<string, { host: HostName; places: Map<string, Place> }>();
@@ -162,13 +162,13 @@ class Builder {
     spec: MountSpec,
     mountPoint: string,
     hosts: readonly HostName[],
-    { app, object, name }: LoadedTarget,
+    { app, name }: LoadedTarget,
   ): void {
     const rule = ruleKey(hosts);
     let names = this.#names.get(rule);
     if (names === undefined) this.#names.set(rule, names = new Map());
 
-    const earlier = this.#objects.get(object);
+    const earlier = this.#attached.get(app);
     if (earlier !== undefined && earlier.mount.mountPoint !== mountPoint) {
       this.#skip(spec, `the same app is mounted at ${earlier.mount.mountPoint} already`);
       return;
@@ -194,7 +194,7 @@ class Builder {
       });
       const mount = { app, name, host: spec.host, mountPoint };
       handler = this.#fold(app);
-      this.#objects.set(object, { mount, handler });
+      this.#attached.set(app, { mount, handler });
       this.#mounts.push(mount);
     } else {
       handler = earlier.handler;
@@ -205,8 +205,19 @@ class Builder {
 
   finish(): MountTable {
     const entries: HostEntry[] = [];
+    const used = new Set<Handler | undefined>();
     for (const { host, places } of this.#hosts.values()) {
-      entries.push({ host, handler: hostHandler([...places.values()]) });
+      const filled = [...places.values()].filter(({ statics, app }) => statics ?? app);
+      for (const { app } of filled) used.add(app);
+      entries.push({ host, handler: hostHandler(filled) });
+    }
+    // An app whose every place was taken by a later mount has no life to lead.
+    for (const [app, { mount, handler }] of this.#attached) {
+      if (used.has(handler)) continue;
+      this.#mounts.splice(this.#mounts.indexOf(mount), 1);
+      for (const names of this.#names.values()) {
+        if (names.get(mount.name) === app) names.delete(mount.name);
+      }
     }
     const { isDevel } = this.#deps;
     const watched = new Set<string>();
