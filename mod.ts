@@ -117,7 +117,7 @@ export type {
 export type { Client, ClientStats, Outcome, RequestStatus, Send } from "./src/clients/contract.ts";
 export type { OffloadOptions, OffloadPool, PerformOptions } from "./src/clients/offload/pool.ts";
 export type { CallJob, Job, Sqlite3Job } from "./src/clients/offload/jobs.ts";
-export type { Script } from "./src/clients/sqlite3/execute.ts";
+export type { Script, Step } from "./src/clients/sqlite3/execute.ts";
 
 export { Atila, REQUIRED } from "./src/atila/mod.ts";
 

@@ -18,7 +18,7 @@ app.route("/", async (was) => {
   const requests = [10, 20, 30, 40, 50].map((ms) => was.get(`@slow/wait?ms=${ms}`));
   const waited: number[] = [];
   for (const request of requests) {
-    const { ms } = await request.dataOrThrow<{ ms: number }>();
+    const { ms } = await request.dataOrThrow() as { ms: number };
     waited.push(ms);
   }
   return was.response.API({ waited, took: Math.round(performance.now() - started) });

@@ -1,1 +1,1 @@
-console.log("skitai");
+document.documentElement.dataset.ready = "true";
