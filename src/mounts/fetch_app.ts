@@ -143,6 +143,14 @@ function handlerOf(call: FetchFunction, stripPrefix: boolean): Handler {
 
 function checked(value: unknown, ctx: RequestContext): Response {
   if (value instanceof Response) return value;
+  if (isResponseLike(value)) {
+    // Frameworks built for Node bring a Response class of their own, which no server here would take.
+    return new Response(value.body, {
+      status: value.status,
+      statusText: value.statusText,
+      headers: [...value.headers],
+    });
+  }
   const got = value === null
     ? "null"
     : typeof value === "object"
@@ -151,6 +159,20 @@ function checked(value: unknown, ctx: RequestContext): Response {
   throw new TypeError(
     `The app mounted at ${ctx.mountPoint} answered ${ctx.path} with ${got} instead of a Response`,
   );
+}
+
+/** What a response of another class has in common with ours. */
+interface ResponseLike {
+  readonly status: number;
+  readonly statusText: string;
+  readonly headers: Iterable<[string, string]>;
+  readonly body: ReadableStream<Uint8Array> | null;
+}
+
+function isResponseLike(value: unknown): value is ResponseLike {
+  const { status, headers, body } = (value ?? {}) as Partial<ResponseLike>;
+  return typeof status === "number" && typeof headers?.[Symbol.iterator] === "function" &&
+    (body === null || body instanceof ReadableStream);
 }
 
 /** The same request at the path below the mount point. */
