@@ -12,7 +12,7 @@ import { parseStatus } from "../../src/core/status.ts";
 Deno.test("RES-10 the page of error codes and the code agree, both ways", async () => {
   const page = await Deno.readTextFile(new URL("../../docs/errors.md", import.meta.url));
   const listed = new Map(
-    [...page.matchAll(/^\| (\d{3}) \| `([A-Z0-9_]+)` \| (.+?) \|$/gm)].map((
+    [...page.matchAll(/^\| (\d{3}) +\| `([A-Z0-9_]+)` +\| (.+?) +\|$/gm)].map((
       [, number, code, reason],
     ) => [Number(number), { code, reason }]),
   );
