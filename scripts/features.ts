@@ -30,9 +30,9 @@ async function testFiles(folder: URL): Promise<URL[]> {
   return found;
 }
 
-/** Ids at the start of the names of tests: `Deno.test("SRV-05 HTTP-39 …")` and wrappers whose name ends in `test`. */
+/** Ids at the start of the names of tests: of every call whose first argument is text that begins with one. */
 export function idsOf(source: string): string[] {
-  const name = /\b\w*[tT]est(?:\.\w+)?\(\s*(?:\{\s*name:\s*)?["'`]([^"'`]*)["'`]/g;
+  const name = /\b\w+(?:\.\w+)?\(\s*(?:\{\s*name:\s*)?["'`]([A-Z][A-Z0-9]+-\d{2}\b[^"'`]*)["'`]/g;
   return [...source.matchAll(name)].flatMap(([, text]) => {
     const lead = /^(?:[A-Z][A-Z0-9]+-\d{2}[\s,…]*)+/.exec(text!)?.[0] ?? "";
     return lead.match(ID) ?? [];
