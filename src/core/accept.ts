@@ -13,8 +13,8 @@ const MAX_REMEMBERED = 256;
 const codings = new Map<string, ContentCoding | undefined>();
 
 /**
- * Best coding for an `Accept-Encoding` value: the one with the higher weight, gzip when they are equal;
- * `undefined` when none is wanted or plain content is preferred.
+ * Best coding for an `Accept-Encoding` value: the one with the higher weight, gzip when they are
+ * equal; `undefined` when none is wanted or plain content is preferred.
  */
 export function preferredCoding(header: string | null): ContentCoding | undefined {
   if (header === null || header === "") return undefined;
@@ -32,8 +32,8 @@ export function preferredCoding(header: string | null): ContentCoding | undefine
 }
 
 /**
- * True when an `Accept` value names `application/json` and does not like HTML better. Wildcards do not
- * count: a browser and a bare curl get a page.
+ * True when an `Accept` value names `application/json` and does not like HTML better. Wildcards do
+ * not count: a browser and a bare curl get a page.
  */
 export function acceptsJson(header: string | null): boolean {
   if (header === null || !header.toLowerCase().includes("application/json")) return false;
@@ -42,7 +42,10 @@ export function acceptsJson(header: string | null): boolean {
   return json > 0 && json >= (weights.get("text/html") ?? 0);
 }
 
-/** Names with their weights, both as `Accept` and its siblings write them. A broken weight counts as 0. */
+/**
+ * Names with their weights, both as `Accept` and its siblings write them. A broken weight counts as
+ * 0.
+ */
 function parseWeights(header: string): Map<string, number> {
   const weights = new Map<string, number>();
   for (const item of header.split(",")) {

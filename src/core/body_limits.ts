@@ -11,8 +11,8 @@ import { ConfigError } from "./errors.ts";
 const NAMES = Object.keys(DEFAULT_BODY_LIMITS) as (keyof BodyLimits)[];
 
 /**
- * The limits of an app: the defaults, then its `maxClientBodySize` (which stands for the post, multipart
- * and upload limits together), then its `config`, then the same two of the preferences.
+ * The limits of an app: the defaults, then its `maxClientBodySize` (which stands for the post,
+ * multipart and upload limits together), then its `config`, then the same two of the preferences.
  *
  * @param where Names the app in errors.
  * @throws {ConfigError} for a limit that is not a whole number of bytes from 0.

@@ -1,11 +1,11 @@
 /**
- * The body of a `Response` as it was given: its size for the log, its bytes for compression and for the
- * edge front, without reading it as a stream.
+ * The body of a `Response` as it was given: its size for the log, its bytes for compression and for
+ * the edge front, without reading it as a stream.
  *
- * The platform offers no such thing, and reading every body through a stream costs about half of the
- * throughput. So a server process replaces the global `Response` once by a constructor that remembers
- * what it was called with. Everything else about the class stays: prototype, statics, subclassing,
- * `instanceof` in both directions.
+ * The platform offers no such thing, and reading every body through a stream costs about half of
+ * the throughput. So a server process replaces the global `Response` once by a constructor that
+ * remembers what it was called with. Everything else about the class stays: prototype, statics,
+ * subclassing, `instanceof` in both directions.
  *
  * @module
  */
@@ -13,8 +13,8 @@
 import { Buffer } from "node:buffer";
 
 /**
- * Content that many responses share, such as a small file kept in memory. It never changes, so what is
- * derived from it (compressed forms) may be kept as long as the object lives.
+ * Content that many responses share, such as a small file kept in memory. It never changes, so what
+ * is derived from it (compressed forms) may be kept as long as the object lives.
  */
 export class SharedBody {
   /** The content. Pure ASCII is best given as text, which the runtime sends faster than bytes. */
@@ -33,8 +33,9 @@ export class SharedBody {
 type KnownBody = string | Uint8Array | number | SharedBody;
 
 /**
- * Where a response keeps its known body. A property, not a `WeakMap`: filling one for every response
- * makes the collector of young objects several times as busy, which costs a third of the throughput.
+ * Where a response keeps its known body. A property, not a `WeakMap`: filling one for every
+ * response makes the collector of young objects several times as busy, which costs a third of the
+ * throughput.
  */
 const BODY: unique symbol = Symbol("body");
 
@@ -42,7 +43,10 @@ interface Known {
   [BODY]?: KnownBody;
 }
 
-/** Byte bodies above this are remembered by their size only, so that no large copy is made for nothing. */
+/**
+ * Byte bodies above this are remembered by their size only, so that no large copy is made for
+ * nothing.
+ */
 const MAX_COPIED_BYTES = 1024 * 1024;
 
 const JSON_INIT: ResponseInit = { headers: { "content-type": "application/json" } };
@@ -51,9 +55,9 @@ const Native = globalThis.Response;
 let installed = false;
 
 /**
- * Replaces `globalThis.Response` in this isolate by one that remembers string, byte and Blob bodies.
- * Meant for server processes, before any app is loaded; a second call does nothing. Responses that were
- * made by a class captured earlier, or by `fetch`, simply stay unknown.
+ * Replaces `globalThis.Response` in this isolate by one that remembers string, byte and Blob
+ * bodies. Meant for server processes, before any app is loaded; a second call does nothing.
+ * Responses that were made by a class captured earlier, or by `fetch`, simply stay unknown.
  */
 export function installBodyMeter(): void {
   if (installed) return;
@@ -123,7 +127,9 @@ function remember(res: Response, body: object): void {
   }
 }
 
-/** The response holds a copy of its own, and the caller may reuse the buffer: so ours is a copy too. */
+/**
+ * The response holds a copy of its own, and the caller may reuse the buffer: so ours is a copy too.
+ */
 function rememberBytes(res: Response, bytes: Uint8Array): void {
   (res as Known)[BODY] = bytes.byteLength <= MAX_COPIED_BYTES ? bytes.slice() : bytes.byteLength;
 }
@@ -158,8 +164,8 @@ export function sharedBodyOf(res: Response): SharedBody | undefined {
 }
 
 /**
- * Text or bytes of the body, when it was given as such and nobody has read it. The bytes must not be
- * changed. `undefined` for streams, Blobs, forms, and byte bodies above 1 MiB.
+ * Text or bytes of the body, when it was given as such and nobody has read it. The bytes must not
+ * be changed. `undefined` for streams, Blobs, forms, and byte bodies above 1 MiB.
  */
 export function staticBodyOf(res: Response): string | Uint8Array | undefined {
   const known = (res as Known)[BODY];
@@ -168,8 +174,8 @@ export function staticBodyOf(res: Response): string | Uint8Array | undefined {
 }
 
 /**
- * Size of the body in bytes as it will be sent: of the body given, else what `Content-Length` says, 0
- * without a body, `undefined` for streams of unknown length.
+ * Size of the body in bytes as it will be sent: of the body given, else what `Content-Length` says,
+ * 0 without a body, `undefined` for streams of unknown length.
  */
 export function bodySizeOf(res: Response): number | undefined {
   const known = (res as Known)[BODY];

@@ -14,7 +14,8 @@ export interface RequestChanges {
 
 /**
  * Makes a request like another. Unlike `new Request(req, init)` it does not touch the signal of the
- * original, which would halve the throughput of the server; the new request asks for it when it is asked.
+ * original, which would halve the throughput of the server; the new request asks for it when it is
+ * asked.
  */
 export function deriveRequest(req: Request, changes: RequestChanges): Request {
   const body = changes.body === undefined ? req.body : changes.body;

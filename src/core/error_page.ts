@@ -109,8 +109,8 @@ export function faultOf(info: ErrorInfo): Fault {
 }
 
 /**
- * The response for an error: a JSON fault when the client accepts `application/json`, the default page
- * otherwise. Not to be cached (`max-age=0`).
+ * The response for an error: a JSON fault when the client accepts `application/json`, the default
+ * page otherwise. Not to be cached (`max-age=0`).
  */
 export function errorResponse(options: ErrorOptions): Response {
   const info = errorInfo(options);
@@ -142,7 +142,8 @@ const STYLE = `
 --card:#1c222b;--line:#2d3642;--mark:#f0705f}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:grid;place-items:center;padding:2rem 1rem;
-background:var(--back);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
+background:var(--back);color:var(--ink);
+font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{width:100%;max-width:46rem;padding:2.25rem 2.5rem;background:var(--card);
 border:1px solid var(--line);border-radius:12px}
 .code{margin:0;font-size:.95rem;font-weight:600;letter-spacing:.08em;color:var(--mark)}

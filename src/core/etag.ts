@@ -4,7 +4,9 @@
  * @module
  */
 
-/** Tag of a file from its size in bytes and its modification time in milliseconds since the epoch. */
+/**
+ * Tag of a file from its size in bytes and its modification time in milliseconds since the epoch.
+ */
 export function fileEtag(size: number, modifiedMs: number): string {
   return `"${size.toString(16)}-${Math.trunc(modifiedMs).toString(16)}"`;
 }
@@ -20,8 +22,8 @@ export type EtagComparison = "weak" | "strong";
 const TAG = /[ \t]*((?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*")[ \t]*(?:,|$)|[ \t]*,/y;
 
 /**
- * True when an `If-None-Match` or `If-Match` value covers a tag: `*`, one tag, or a list of them. A list
- * is read up to the first thing that is no tag.
+ * True when an `If-None-Match` or `If-Match` value covers a tag: `*`, one tag, or a list of them. A
+ * list is read up to the first thing that is no tag.
  */
 export function etagMatches(
   header: string,

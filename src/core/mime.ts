@@ -1,8 +1,8 @@
 /**
  * Content types by file name extension.
  *
- * The extensions of ordinary sites are answered from a small table at once. The first other one loads
- * the complete database, so that a site which never needs it does not pay for it at start.
+ * The extensions of ordinary sites are answered from a small table at once. The first other one
+ * loads the complete database, so that a site which never needs it does not pay for it at start.
  *
  * @module
  */
@@ -14,9 +14,11 @@ const COMMON = `
 text/html html htm | text/css css | text/javascript js mjs | text/plain txt log | text/csv csv
 text/markdown md | text/calendar ics | text/vtt vtt | text/yaml yaml yml | text/x-vcard vcf
 application/json json map | application/ld+json jsonld | application/manifest+json webmanifest
-application/xml xml | application/rss+xml rss | application/atom+xml atom | application/xhtml+xml xhtml
+application/xml xml | application/rss+xml rss | application/atom+xml atom
+application/xhtml+xml xhtml
 application/wasm wasm | application/pdf pdf | application/zip zip | application/gzip gz tgz
-application/x-tar tar | application/x-7z-compressed 7z | application/rtf rtf | application/epub+zip epub
+application/x-tar tar | application/x-7z-compressed 7z | application/rtf rtf
+application/epub+zip epub
 application/node cjs | application/toml toml | application/octet-stream bin exe iso dmg
 image/png png | image/jpeg jpg jpeg | image/gif gif | image/webp webp | image/avif avif
 image/svg+xml svg | image/x-icon ico | image/bmp bmp | image/tiff tif tiff | image/heic heic

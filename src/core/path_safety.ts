@@ -14,9 +14,9 @@ export type SafePath =
 const UNSAFE: SafePath = { refused: "unsafe" };
 
 /**
- * Decodes a URL path once and checks the result: nothing with `./`, `//`, a dot segment at the end, a
- * backslash or a control character leads to a file. On Windows neither does a colon, which names drives
- * and alternate streams.
+ * Decodes a URL path once and checks the result: nothing with `./`, `//`, a dot segment at the end,
+ * a backslash or a control character leads to a file. On Windows neither does a colon, which names
+ * drives and alternate streams.
  *
  * @param path Path as sent, percent-encoded, with or without its leading slash.
  */

@@ -15,8 +15,9 @@ export interface ByteRange {
 /**
  * Reads a `Range` value for a body of that many bytes.
  *
- * @returns The range; `"unsatisfiable"` when it lies outside (answer 416); `undefined` when the header is
- * to be ignored: another unit, broken syntax, or several ranges, which HTTP allows to be answered in full.
+ * @returns The range; `"unsatisfiable"` when it lies outside (answer 416); `undefined` when the
+ * header is to be ignored: another unit, broken syntax, or several ranges, which HTTP allows to be
+ * answered in full.
  */
 export function parseRange(header: string, size: number): ByteRange | "unsatisfiable" | undefined {
   const match = /^bytes[ \t]*=[ \t]*(\d*)[ \t]*-[ \t]*(\d*)[ \t]*$/i.exec(header);

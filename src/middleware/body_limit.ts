@@ -12,9 +12,9 @@ import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 
 /**
  * Refuses bodies above the limits with 413, without reading them where `Content-Length` tells their
- * size, while counting otherwise. The connection of a refused HTTP/1 request is closed, because what
- * remains of its body would be taken for the next request. A POST, PUT or PATCH that announces a body
- * by its type but neither by length nor by transfer coding is answered 411.
+ * size, while counting otherwise. The connection of a refused HTTP/1 request is closed, because
+ * what remains of its body would be taken for the next request. A POST, PUT or PATCH that announces
+ * a body by its type but neither by length nor by transfer coding is answered 411.
  *
  * A request within the limits is passed on as the same object.
  */

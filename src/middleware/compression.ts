@@ -20,7 +20,10 @@ import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 /** Bodies up to this many bytes stay plain: the gain would not pay for the work. */
 export const MIN_COMPRESSED_BYTES = 2048;
 
-/** Bodies known to be larger than this many bytes stay plain: they would occupy the machine too long. */
+/**
+ * Bodies known to be larger than this many bytes stay plain: they would occupy the machine too
+ * long.
+ */
 export const MAX_COMPRESSED_BYTES = 1024 * 1024;
 
 /** Bodies up to this many bytes are compressed at once, larger ones on another thread. */
@@ -32,7 +35,9 @@ const LEVEL = 5;
 const COMPRESSIBLE = /^\s*(?:text\/(?!event-stream\b)|application\/json\s*(?:;|$))/i;
 const NO_TRANSFORM = /(?:^|,)\s*no-transform\s*(?:,|$)/i;
 
-/** Loaded with the first response to compress: importing it would double the time of a small start. */
+/**
+ * Loaded with the first response to compress: importing it would double the time of a small start.
+ */
 let zlib: typeof import("node:zlib");
 let loading: Promise<void> | undefined;
 
@@ -56,9 +61,10 @@ export function isCompressible(type: string, size: number | undefined): boolean 
 }
 
 /**
- * Compresses text and JSON with gzip, or deflate for clients that want only that. Bodies of up to 2048
- * bytes, of a known length above 1 MiB, live streams, event streams, partial and encoded content stay as
- * they are. Streams of unknown length are flushed with every chunk, so nothing is held back.
+ * Compresses text and JSON with gzip, or deflate for clients that want only that. Bodies of up to
+ * 2048 bytes, of a known length above 1 MiB, live streams, event streams, partial and encoded
+ * content stay as they are. Streams of unknown length are flushed with every chunk, so nothing is
+ * held back.
  *
  * Responses that depend on `Accept-Encoding` say so in `Vary`; a strong `ETag` becomes a weak one.
  */

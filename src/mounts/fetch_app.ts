@@ -46,9 +46,9 @@ export function isFetchApp(value: unknown): value is FetchApp | FetchFunction {
 /**
  * Makes an app of another framework mountable: `Hono`, `h3`, oak, or `(req, info) => Response`.
  *
- * The app gets the request as it came, with its full path, and an info object with the mount prefix,
- * the peer address in the shape `Deno.serve` uses, and `waitUntil`. While it runs, the imported `was`
- * belongs to its request. It never shares anything with other requests.
+ * The app gets the request as it came, with its full path, and an info object with the mount
+ * prefix, the peer address in the shape `Deno.serve` uses, and `waitUntil`. While it runs, the
+ * imported `was` belongs to its request. It never shares anything with other requests.
  */
 export class ForeignApp implements MountedApp {
   /** Answers requests below the mount point. */
@@ -70,8 +70,8 @@ export class ForeignApp implements MountedApp {
   }
 
   /**
-   * Applies the preferences: properties are set on the object of the app, `config` is merged into its
-   * own and completed by the default limits.
+   * Applies the preferences: properties are set on the object of the app, `config` is merged into
+   * its own and completed by the default limits.
    *
    * @throws {ConfigError} when the object does not let itself be changed or a limit is not a size.
    */
@@ -144,7 +144,8 @@ function handlerOf(call: FetchFunction, stripPrefix: boolean): Handler {
 function checked(value: unknown, ctx: RequestContext): Response {
   if (value instanceof Response) return value;
   if (isResponseLike(value)) {
-    // Frameworks built for Node bring a Response class of their own, which no server here would take.
+    // Frameworks built for Node bring a Response class of their own, which no server here would
+    // take.
     return new Response(value.body, {
       status: value.status,
       statusText: value.statusText,

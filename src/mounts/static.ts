@@ -1,9 +1,9 @@
 /**
  * Files of a directory.
  *
- * Small files are kept in memory, and the file system is asked about each at most once a second. All
- * look-ups are synchronous: on a local disk they take a few microseconds, a fraction of what handing
- * them to another thread costs.
+ * Small files are kept in memory, and the file system is asked about each at most once a second.
+ * All look-ups are synchronous: on a local disk they take a few microseconds, a fraction of what
+ * handing them to another thread costs.
  *
  * @module
  */
@@ -24,7 +24,10 @@ import { isCompressible, MAX_COMPRESSED_BYTES } from "../middleware/compression.
 export interface StaticOptions {
   /** Prefix of the mount with its final slash. Default `/`. */
   readonly mountPoint?: string;
-  /** `Cache-Control` ages in seconds by path prefix; the longest wins, 0 sends nothing. Default: none. */
+  /**
+   * `Cache-Control` ages in seconds by path prefix; the longest wins, 0 sends nothing. Default:
+   * none.
+   */
   readonly maxAges?: ReadonlyMap<string, number>;
   /** Where unreadable files are reported. Default: nowhere. */
   readonly log?: Log;
@@ -41,8 +44,8 @@ const MAX_MISSES = 1000;
 /** How long the file system is not asked again, in milliseconds. */
 const FRESH_MS = 1000;
 /**
- * A file or directory changed this recently may change again within the same tick of its time stamp,
- * so an equal time stamp proves nothing yet.
+ * A file or directory changed this recently may change again within the same tick of its time
+ * stamp, so an equal time stamp proves nothing yet.
  */
 const UNSETTLED_MS = 2000;
 /** Directories with more entries than this are not listed ahead. */
@@ -86,7 +89,10 @@ export class StaticDirectory {
   #listedMs = 0;
   #rootCheckedAt = Number.NEGATIVE_INFINITY;
 
-  /** Opens a directory. @throws {Deno.errors.NotFound} or {Deno.errors.NotADirectory} when it is none. */
+  /**
+   * Opens a directory. @throws {Deno.errors.NotFound} or {Deno.errors.NotADirectory} when it is
+   * none.
+   */
   constructor(directory: string, options: StaticOptions = {}) {
     this.#directory = directory.replace(/(?<=.)[/\\]+$/, "");
     this.#root = Deno.realPathSync(directory);
@@ -113,8 +119,8 @@ export class StaticDirectory {
   };
 
   /**
-   * Answers when the path is that of a file, a directory without its final slash, or one with an index
-   * file; otherwise, and for methods other than GET and HEAD, gives `undefined`.
+   * Answers when the path is that of a file, a directory without its final slash, or one with an
+   * index file; otherwise, and for methods other than GET and HEAD, gives `undefined`.
    *
    * @throws {HttpError} 404 for paths that try to leave the directory, whoever might answer next.
    */
@@ -261,7 +267,8 @@ export class StaticDirectory {
   /** Logs what keeps a file from being served, unless it simply is not there. */
   #report(name: string, error: unknown): void {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return;
-    // A name that is too long, or a loop of links: nothing a client should be able to fill a log with.
+    // A name that is too long, or a loop of links: nothing a client should be able to fill a log
+    // with.
     const { code } = error as { code?: unknown };
     if (code === "ENAMETOOLONG" || code === "ELOOP" || code === "ENOTDIR") return;
     this.#log?.log(`Cannot read ${name} below ${this.#directory}: ${String(error)}`, "error");
@@ -388,7 +395,10 @@ export class StaticDirectory {
     return declareBodySize(new Response(partOf(file, length), init), length);
   }
 
-  /** Opens the file of an entry; `undefined` when it is gone or no longer the one that was looked at. */
+  /**
+   * Opens the file of an entry; `undefined` when it is gone or no longer the one that was looked
+   * at.
+   */
   #open(entry: FileEntry, path: string): Deno.FsFile | undefined {
     let file: Deno.FsFile | undefined;
     try {
@@ -413,7 +423,9 @@ function isSeparator(character: string | undefined): boolean {
   return character === "/" || character === "\\";
 }
 
-/** Text above the general limit is kept because it would otherwise be compressed again and again. */
+/**
+ * Text above the general limit is kept because it would otherwise be compressed again and again.
+ */
 function isKept(type: string, size: number): boolean {
   return size <= MAX_CACHED_FILE ||
     (size <= MAX_COMPRESSED_BYTES && isCompressible(type, undefined));

@@ -42,7 +42,8 @@ export function whereOf(spec: Pick<MountSpec, "point">): string {
  * Finds out what a target is, without importing anything.
  *
  * @param directory Where relative paths start: the directory of the start script.
- * @throws {ConfigError} for a path where nothing is, and for kinds of targets this version does not know.
+ * @throws {ConfigError} for a path where nothing is, and for kinds of targets this version does not
+ * know.
  */
 export function resolveTarget(spec: MountSpec, directory: string): Target {
   const where = whereOf(spec);

@@ -62,11 +62,11 @@ interface Place {
 }
 
 /**
- * Loads, attaches and arranges all mounts. An app that cannot be loaded is logged with its stack, and
- * the others start without it.
+ * Loads, attaches and arranges all mounts. An app that cannot be loaded is logged with its stack,
+ * and the others start without it.
  *
- * @throws {ConfigError} for targets that do not exist or are of an unknown kind, wrong host rules and
- * mount points, and when not a single mount could be loaded.
+ * @throws {ConfigError} for targets that do not exist or are of an unknown kind, wrong host rules
+ * and mount points, and when not a single mount could be loaded.
  */
 export async function createMountTable(
   specs: readonly MountSpec[],

@@ -7,7 +7,9 @@
 import { ConfigError, HttpError } from "../core/errors.ts";
 import type { Handler } from "../core/handler.ts";
 
-/** Host names whose handler is remembered. A client chooses the names, so their number is bounded. */
+/**
+ * Host names whose handler is remembered. A client chooses the names, so their number is bounded.
+ */
 const MAX_REMEMBERED = 1000;
 
 /** One name of a host rule, in lower case. */
@@ -18,8 +20,8 @@ export type HostName =
   | { readonly kind: "suffix"; readonly name: string; readonly own: boolean };
 
 /**
- * Reads a host rule: names separated by blanks, each `www.example.com`, `.example.com` (all subdomains
- * and the domain itself), `*.example.com` (subdomains only) or `default`.
+ * Reads a host rule: names separated by blanks, each `www.example.com`, `.example.com` (all
+ * subdomains and the domain itself), `*.example.com` (subdomains only) or `default`.
  *
  * @throws {ConfigError} for anything that is no host name.
  */
@@ -65,8 +67,9 @@ export interface HostEntry {
 }
 
 /**
- * Chooses by host name: exact names first, then the longest suffix, then `default`. A host that nobody
- * answers for gets a 404. With nothing but a default the handler of that is returned as it is.
+ * Chooses by host name: exact names first, then the longest suffix, then `default`. A host that
+ * nobody answers for gets a 404. With nothing but a default the handler of that is returned as it
+ * is.
  */
 export function virtualHosts(entries: readonly HostEntry[]): Handler {
   const exact = new Map<string, Handler>();
