@@ -17,6 +17,7 @@ import { asError, HttpError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
 import type { Front, FrontOptions, StartFront } from "../front.ts";
 import { deadline, delay } from "./deadline.ts";
+import { endedEarly } from "./edge_body.ts";
 import { EdgeConnection } from "./edge_connection.ts";
 import { EdgeContext, type Incoming } from "./edge_context.ts";
 import { EdgeRequest } from "./edge_request.ts";
@@ -180,7 +181,7 @@ class EdgeFront implements Front {
     (raw as Tracked)[CONNECTION] = connection;
     raw.on("close", () => this.#closed(connection));
     if (tls === undefined) {
-      raw.on("end", () => connection.endedAt = performance.now());
+      raw.on("end", () => halfClosed(connection));
     } else {
       this.#handshakes.set(peerOf(raw), connection);
     }
@@ -194,7 +195,7 @@ class EdgeFront implements Front {
       return;
     }
     socket.on("error", ignore);
-    socket.on("end", () => connection.endedAt = performance.now());
+    socket.on("end", () => halfClosed(connection));
     (socket as Tracked)[CONNECTION] = connection;
     connection.socket = socket;
   }
@@ -220,7 +221,7 @@ class EdgeFront implements Front {
     if (this.#share.scheme === "https") this.#handshakes.delete(`${address} ${connection.port}`);
     for (const exchange of [...connection.exchanges]) {
       exchange.finish(false);
-      exchange.body?.fail(new HttpError(400, "The client went away"));
+      exchange.body?.fail(endedEarly());
     }
     if (connection.session !== undefined) this.#journal(connection, "http2");
     raw.removeAllListeners("end");
@@ -552,7 +553,7 @@ class EdgeFront implements Front {
     for (const { session } of this.#connections) session?.close();
     const grace = deadline(graceMs);
     const draining = this.#endIdle(Math.min(DRAIN_LINGER_MS, graceMs));
-    await Promise.race([grace.passed, Promise.all([closed, this.#work.settled()])]);
+    await Promise.race([grace.passed, closed.then(() => this.#work.settled())]);
     for (const connection of [...this.#connections]) connection.destroy();
     await closed;
     await ended;
@@ -595,7 +596,7 @@ class EdgeFront implements Front {
       const { connection } = ctx;
       const isDelivered = stream.rstCode === 0 && stream.writableFinished;
       ctx.finish(isDelivered);
-      ctx.body?.fail(new HttpError(400, "The client went away"));
+      ctx.body?.fail(endedEarly());
       if (stream.rstCode === CANCEL && ++connection.resets === MAX_RESETS) {
         this.#refusals.write(`cut: ${connection.address}, it resets its streams`);
         connection.destroy();
@@ -735,6 +736,15 @@ function hasUnknownMethod(packet: Uint8Array | undefined): boolean {
   const line = new TextDecoder("latin1").decode(packet.subarray(0, 2048));
   const method = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+) [!-~]+ HTTP\/1\.[01]\r\n/.exec(line)?.[1];
   return method !== undefined && !isAllowedMethod(method);
+}
+
+/** The client has said all it will. Answers may still be on their way; a body that is not complete is not. */
+function halfClosed(connection: EdgeConnection): void {
+  connection.endedAt = performance.now();
+  if (connection.session !== undefined) return;
+  for (const { body, incoming } of connection.exchanges) {
+    if (body !== undefined && !incoming.complete) body.fail(endedEarly());
+  }
 }
 
 /** What `Deno.serve` would throw, so that both fronts fail alike. */

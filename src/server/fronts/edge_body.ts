@@ -26,6 +26,7 @@ export class EdgeBody {
   readonly #source: Readable;
   readonly #progress: BodyProgress;
   #fail: ((error: Error) => void) | undefined;
+  #failure: Error | undefined;
   #isTaken = false;
 
   /** Nothing is read before somebody asks. */
@@ -53,6 +54,7 @@ export class EdgeBody {
         end: () => resolve(join(chunks, size)),
         fail: reject,
       });
+      if (this.#fail === undefined) return;
       this.#progress.bodyWanted(true);
       this.#source.resume();
     });
@@ -79,6 +81,7 @@ export class EdgeBody {
             fail: (error) => controller.error(error),
           });
         }
+        if (this.#fail === undefined) return;
         progress.bodyWanted(true);
         source.resume();
       },
@@ -99,8 +102,9 @@ export class EdgeBody {
     this.#source.resume();
   }
 
-  /** Makes a reader that waits fail. */
+  /** Makes a reader fail, one that waits or one that comes later. */
   fail(error: Error): void {
+    this.#failure ??= error;
     this.#fail?.(error);
   }
 
@@ -131,11 +135,13 @@ export class EdgeBody {
     });
     source.on("error", () => fail(endedEarly()));
     source.on("close", () => fail(endedEarly()));
-    if (source.destroyed) fail(endedEarly());
+    if (this.#failure !== undefined) fail(this.#failure);
+    else if (source.destroyed && !source.readableEnded) fail(endedEarly());
   }
 }
 
-function endedEarly(): HttpError {
+/** What a reader gets when the client leaves before the end. */
+export function endedEarly(): HttpError {
   return new HttpError(400, "The body of the request ended early");
 }
 

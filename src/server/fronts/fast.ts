@@ -291,7 +291,7 @@ class FastFront implements Front {
       const grace = deadline(graceMs);
       await Promise.race([grace.passed, delay(Math.min(LINGER_MS, graceMs))]);
       const closed = this.#server.shutdown();
-      await Promise.race([grace.passed, Promise.all([closed, this.#work.settled()])]);
+      await Promise.race([grace.passed, closed.then(() => this.#work.settled())]);
       grace.cancel();
       await this.#cut(closed);
     } else {

@@ -20,6 +20,7 @@ export class FastContext extends FrontContext {
   readonly #req: Request;
   readonly #info: Deno.ServeHandlerInfo<Deno.NetAddr>;
   #broken = false;
+  #peerAddress: Deno.NetAddr | undefined = undefined;
   #connectionId = 0;
   #completion: Promise<Completion> | undefined;
 
@@ -36,15 +37,15 @@ export class FastContext extends FrontContext {
   }
 
   override get remoteAddr(): string {
-    return plainAddress(this.#info.remoteAddr.hostname);
+    return plainAddress(this.#peer.hostname);
   }
 
   override get remotePort(): number {
-    return this.#info.remoteAddr.port;
+    return this.#peer.port;
   }
 
   override get connectionId(): number {
-    return this.#connectionId ||= this.share.peers.numberOf(this.#info.remoteAddr);
+    return this.#connectionId ||= this.share.peers.numberOf(this.#peer);
   }
 
   override get httpVersion(): HttpVersion {
@@ -68,6 +69,11 @@ export class FastContext extends FrontContext {
     this.#broken = true;
   }
 
+  /** Kept, since the runtime puts it together anew each time it is asked. */
+  get #peer(): Deno.NetAddr {
+    return this.#peerAddress ??= this.#info.remoteAddr;
+  }
+
   protected override get address(): string {
     return this.#req.url;
   }
@@ -87,8 +93,11 @@ const MAX_PEERS = 16_384;
  * else about them. A port that a peer uses again soon may get its old number.
  */
 export class PeerNumbers {
-  readonly #numbers = new Map<string, number>();
+  readonly #hosts = new Map<string, Map<number, number>>();
   readonly #next: () => number;
+  #size = 0;
+  #lastHost = "";
+  #lastPorts: Map<number, number> | undefined;
 
   /** New numbers come from `next`. */
   constructor(next: () => number) {
@@ -96,19 +105,37 @@ export class PeerNumbers {
   }
 
   /** Number of the connection from that peer. */
-  numberOf(peer: Deno.NetAddr): number {
-    const key = `${peer.hostname} ${peer.port}`;
-    let number = this.#numbers.get(key);
+  numberOf({ hostname, port }: Deno.NetAddr): number {
+    const ports = this.#portsOf(hostname);
+    let number = ports.get(port);
     if (number === undefined) {
+      if (this.#size >= MAX_PEERS) this.#forgetOldest();
       number = this.#next();
-      this.#numbers.set(key, number);
-      if (this.#numbers.size > MAX_PEERS) {
-        for (const oldest of this.#numbers.keys()) {
-          this.#numbers.delete(oldest);
-          break;
-        }
-      }
+      ports.set(port, number);
+      this.#size++;
     }
     return number;
+  }
+
+  /** Behind a proxy all connections are of one host: it is looked up once. */
+  #portsOf(hostname: string): Map<number, number> {
+    if (this.#lastPorts !== undefined && hostname === this.#lastHost) return this.#lastPorts;
+    let ports = this.#hosts.get(hostname);
+    if (ports === undefined) this.#hosts.set(hostname, ports = new Map());
+    this.#lastHost = hostname;
+    return this.#lastPorts = ports;
+  }
+
+  #forgetOldest(): void {
+    for (const [hostname, ports] of this.#hosts) {
+      for (const port of ports.keys()) {
+        ports.delete(port);
+        this.#size--;
+        break;
+      }
+      // The one that is being asked for was looked up before and must stay in the map.
+      if (ports.size === 0 && ports !== this.#lastPorts) this.#hosts.delete(hostname);
+      return;
+    }
   }
 }
