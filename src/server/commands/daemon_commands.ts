@@ -87,7 +87,12 @@ function spawnSupervisor(varPath: string): Promise<SupervisorReport> {
   });
   closeSync(stderr);
   return new Promise((resolve) => {
-    child.on("message", (report) => resolve(report as SupervisorReport));
+    child.on("message", (message) => {
+      const report = message as SupervisorReport;
+      resolve(report);
+      // A failed daemon waits for this before it ends.
+      if (report.type === "failed" && child.connected) child.disconnect();
+    });
     child.on("error", (error) => resolve({ type: "failed", text: error.message }));
     onEnd(child, (code, signal) =>
       resolve({

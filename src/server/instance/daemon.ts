@@ -16,6 +16,9 @@ import { runSupervisor } from "../supervision/supervisor.ts";
 import { writeInstance } from "./instance_file.ts";
 import { PidFile } from "./pid_file.ts";
 
+/** Milliseconds the starting command may take to read the reason of a failed start. */
+const HANG_UP_MS = 2000;
+
 /** Supervises the service as the one daemon of its name, and tells the command that started it how it went. */
 export async function runDaemon(service: Service, settings: RunSettings): Promise<Server> {
   const startedAt = Date.now();
@@ -48,8 +51,23 @@ export async function runDaemon(service: Service, settings: RunSettings): Promis
 }
 
 async function fail(text: string): Promise<never> {
+  // The end of a process may overtake what it said last: so the one who listens hangs up first.
+  const heard = hangUp();
   await tell({ type: "failed", text });
+  await heard;
   return Deno.exit(EXIT_FAILED);
+}
+
+/** Resolves when the command that started this daemon has closed the channel, or does not in time. */
+function hangUp(): Promise<void> {
+  if (!process.connected) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, HANG_UP_MS);
+    process.once("disconnect", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** Nobody may be listening any more; then there is nobody to tell. */
