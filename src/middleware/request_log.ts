@@ -6,6 +6,7 @@
 
 import { bodySizeOf, staticBodyOf } from "../core/body_size.ts";
 import type { RequestContext } from "../core/context.ts";
+import { deriveRequest } from "../core/derive_request.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 import { isBodyless } from "../core/status.ts";
@@ -178,7 +179,7 @@ class Recorder {
     entry.time = Date.now();
     entry.responseBytes = responseBytes;
     entry.connections = this.#connections();
-    entry.sendingMs = sentAt - entry.answeredAt;
+    entry.sendingMs = Math.floor(sentAt - entry.answeredAt);
     this.#log?.write(formatRequestLine(entry));
   }
 }
@@ -223,12 +224,16 @@ class Entry implements RequestFacts {
     this.logged = logged;
     this.body = body;
     this.status = status;
-    this.requestBytes = lengthOf(headers.get("content-length"));
+    const { method } = req;
+    // The body of these two is none to the runtime; it is read past and shown to nobody.
+    this.requestBytes = method === "GET" || method === "HEAD"
+      ? 0
+      : lengthOf(headers.get("content-length"));
     if (!logged) return;
     const peer = ctx.remoteAddr;
     this.clientAddress = peer;
     this.host = ctx.hostname === "" ? "" : hostOf(req.url);
-    this.method = req.method;
+    this.method = method;
     this.uri = ctx.query === "" ? ctx.path : `${ctx.path}?${ctx.query}`;
     this.version = ctx.httpVersion;
     this.gtxnid = ctx.gtxnid;
@@ -239,7 +244,7 @@ class Entry implements RequestFacts {
     this.userAgent = headers.get("user-agent") ?? "";
     this.forwardedFor = forwardedFor(headers.get("x-forwarded-for"), peer);
     this.workerId = ctx.workerId;
-    this.handlingMs = this.answeredAt - ctx.startedAt;
+    this.handlingMs = Math.floor(this.answeredAt - ctx.startedAt);
   }
 }
 
@@ -279,7 +284,7 @@ function hasBodyOfUnknownSize(req: Request, ctx: RequestContext): boolean {
 function countRequestBody(req: Request, count: BodyCount): Request {
   if (req.body === null) return req;
   const stream = passOn(req.body, (chunk) => count.bytes += chunk.byteLength, () => {});
-  return new Request(req, { body: stream, duplex: "half" } as RequestInit);
+  return deriveRequest(req, { body: stream });
 }
 
 function countResponseBody(

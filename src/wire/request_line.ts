@@ -50,9 +50,9 @@ export interface RequestFacts {
   readonly workerId: string;
   /** Connections open at that moment, to clients and backends. */
   readonly connections: number;
-  /** Milliseconds from arrival to response; written as a whole number. */
+  /** Whole milliseconds from arrival to response. */
   readonly handlingMs: number;
-  /** Milliseconds of sending the response; written as a whole number. */
+  /** Whole milliseconds of sending the response. */
   readonly sendingMs: number;
 }
 
@@ -75,7 +75,7 @@ export function formatRequestLine(facts: RequestFacts): string {
     `${facts.status} ${facts.responseBytes} ${bare(facts.gtxnid)} ${facts.ltxnid} ` +
     `${quoted(facts.user)} ${bare(facts.token)} ${quoted(facts.referer)} ` +
     `${quotedUserAgent(facts.userAgent)} ${bare(facts.forwardedFor)} ${facts.workerId} ` +
-    `${facts.connections} ${Math.floor(facts.handlingMs)} ${Math.floor(facts.sendingMs)}`;
+    `${facts.connections} ${facts.handlingMs} ${facts.sendingMs}`;
 }
 
 function bare(text: string): string {
