@@ -1,3 +1,0 @@
-import { frontSuite } from "./front_suite.ts";
-
-frontSuite("fast");
