@@ -78,7 +78,8 @@ export function frontSuite(kind: "fast" | "edge"): void {
     const chunked = await client.until(/\r\n0\r\n\r\n$/);
     assert.match(chunked, /transfer-encoding: chunked\r\n/i);
     assert.doesNotMatch(chunked, /content-length/i);
-    assert.match(chunked, /\r\n\r\n3\r\none\r\n5\r\nthree\r\n0\r\n\r\n$/);
+    // What is there at once may go into one chunk.
+    assert.match(chunked, /\r\n\r\n(?:3\r\none\r\n5\r\nthree|8\r\nonethree)\r\n0\r\n\r\n$/);
     client.received = "";
     await client.send(`GET /known HTTP/1.1\r\n${HOST}\r\n`);
     const known = await client.until(/onethree$/);

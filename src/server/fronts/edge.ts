@@ -692,7 +692,7 @@ function hasBody({ headers, stream }: Incoming & { stream?: unknown }, isHttp2: 
   return length === undefined ? headers["transfer-encoding"] !== undefined : length !== "0";
 }
 
-let knownHost = "";
+let knownHost = "localhost";
 
 function checkHttp1(incoming: IncomingMessage): Refusal | Target {
   const { httpVersionMinor, method, rawHeaders, url = "" } = incoming;

@@ -69,7 +69,7 @@ class FastFront implements Front {
   readonly #estimate: ConnectionEstimate;
   readonly #hostless: Hostless;
   readonly #traced = new WeakSet<Error>();
-  #knownHost = "";
+  #knownHost = "localhost";
   readonly #running = new Set<(res: Response) => void>();
   #streaming = 0;
   #isDraining = false;

@@ -1,0 +1,3 @@
+import { frontSuite } from "./front_suite.ts";
+
+frontSuite("fast");
