@@ -21,6 +21,7 @@ import { launch } from "./src/server/launcher.ts";
 import type { Server } from "./src/server/server.ts";
 import { type RunOptions, service } from "./src/server/service.ts";
 import { isImportingStartScript } from "./src/server/start_script.ts";
+import type { TestClient, TestClientOptions } from "./src/server/testing/mod.ts";
 
 /**
  * Serves what was mounted. Resolves when all workers listen; the process then runs until it is told to
@@ -46,6 +47,34 @@ export function run(options: RunOptions = {}): Promise<Server> {
   return launch(service, options, startEngine);
 }
 
+/**
+ * Starts an app script as a real server on a port of yours, and talks to it; see
+ * `@skitai/skitai/testing`, which is loaded by this call.
+ *
+ * @throws {Error} with the output of the server when it does not answer in time.
+ *
+ * @example
+ * ```ts ignore
+ * await using client = await skitai.testClient("./app.ts", 6000);
+ * console.assert((await client.get("/")).statusCode === 200);
+ * ```
+ */
+export async function testClient(
+  script: string | URL,
+  port: number,
+  options?: TestClientOptions,
+): Promise<TestClient> {
+  const testing = await import("./src/server/testing/mod.ts");
+  return await testing.testClient(script, port, options);
+}
+
+export type {
+  ApiStub,
+  TestAnswer,
+  TestClient,
+  TestClientOptions,
+  TestRequestOptions,
+} from "./src/server/testing/mod.ts";
 export {
   enableFileLogging,
   enableForward,

@@ -13,7 +13,7 @@
  * @module
  */
 
-export { testClient } from "./test_client.ts";
+export { launch, testClient } from "./test_client.ts";
 export type {
   TestAnswer,
   TestClient,

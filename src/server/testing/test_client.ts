@@ -7,8 +7,10 @@
 import * as http from "node:http";
 import * as https from "node:https";
 import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { TEST_ADDRESS_ENV, TEST_PORT_ENV } from "../run_settings.ts";
 import { type ApiStub, createApiStub } from "./api_stub.ts";
+import { CookieJar } from "./cookie_jar.ts";
 
 /** Options of {@link testClient}. */
 export interface TestClientOptions {
@@ -44,7 +46,7 @@ export interface TestAnswer {
   readonly text: string;
   /** Body as bytes. */
   readonly content: Uint8Array;
-  /** Body parsed by its content type: JSON as a value, everything else as text. */
+  /** Body parsed by its content type: JSON as a value, everything else as text. Throws for broken JSON. */
   // deno-lint-ignore no-explicit-any -- whatever the server sent
   readonly data: any;
   /** Address that answered, after redirects. */
@@ -91,36 +93,44 @@ const STOP_MS = 10_000;
  * Starts an app script as a real server on a port of yours, whatever port the script itself names, and
  * waits until it answers.
  *
- * A server that answers on that port already is used and left running.
+ * A server that listens on that port already is used and left running.
  *
+ * @param script Path, relative to the working directory, or a `file:` address such as
+ * `new URL("./app.ts", import.meta.url)`.
  * @throws {Error} with the output of the server when it does not answer in time; with `dry`, when none runs.
  */
 export async function testClient(
-  script: string,
+  script: string | URL,
   port: number,
   options: TestClientOptions = {},
 ): Promise<TestClient> {
   const { ssl = false, silent = true, dry = false, args = [], startTimeoutMs = 10_000 } = options;
+  const path = script instanceof URL || script.startsWith("file:")
+    ? fileURLToPath(script)
+    : resolve(script);
   const origin = `${ssl ? "https" : "http"}://${HOST}:${port}`;
   if (await isListening(port)) return new RunningClient(origin, undefined);
-  if (dry) throw new Error(`Cannot test ${script} dry: nothing listens on port ${port}`);
+  if (dry) throw new Error(`Cannot test ${path} dry: nothing listens on port ${port}`);
 
-  const server = new ServerProcess(script, port, args, silent);
+  const server = new ServerProcess(path, port, args, silent);
   const deadline = Date.now() + startTimeoutMs;
   for (;;) {
-    if (await isListening(port)) return new RunningClient(origin, server);
+    if (await answers(origin, deadline)) return new RunningClient(origin, server);
     const ended = await server.endedWithin(50);
     if (ended !== undefined) {
-      throw new Error(`${script} ended with code ${ended} before it served:\n${server.output()}`);
+      throw new Error(`${path} ended with code ${ended} before it served:\n${server.output()}`);
     }
     if (Date.now() > deadline) {
       await server.stop();
       throw new Error(
-        `${script} did not serve port ${port} within ${startTimeoutMs} ms:\n${server.output()}`,
+        `${path} did not answer on port ${port} within ${startTimeoutMs} ms:\n${server.output()}`,
       );
     }
   }
 }
+
+/** @deprecated Use {@link testClient}. */
+export const launch: typeof testClient = testClient;
 
 async function isListening(port: number): Promise<boolean> {
   try {
@@ -130,6 +140,30 @@ async function isListening(port: number): Promise<boolean> {
     if (error instanceof Deno.errors.ConnectionRefused) return false;
     throw error;
   }
+}
+
+/**
+ * Whether the server under test answers. A connection alone proves nothing: while it starts, a
+ * supervisor opens the port for a moment to see that it is free. TRACE is refused by every front, so
+ * the question does not reach the app.
+ */
+function answers(origin: string, deadline: number): Promise<boolean> {
+  return new Promise((done) => {
+    const { request } = origin.startsWith("https:") ? https : http;
+    const probe = request(`${origin}/`, {
+      method: "TRACE",
+      agent: false,
+      rejectUnauthorized: false,
+      timeout: Math.max(1, deadline - Date.now()),
+    }, (message) => {
+      message.resume();
+      message.on("close", () => done(true));
+    });
+    probe.on("timeout", () => probe.destroy());
+    // Refused, reset, or no TLS yet: it is asked again until the time is over.
+    probe.on("error", () => done(false));
+    probe.end();
+  });
 }
 
 /** The process of the script. */
@@ -142,7 +176,7 @@ class ServerProcess {
 
   constructor(script: string, port: number, args: readonly string[], silent: boolean) {
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "--no-prompt", resolve(script), ...args],
+      args: ["run", "-A", "--quiet", "--no-prompt", script, ...args],
       env: { [TEST_PORT_ENV]: String(port), [TEST_ADDRESS_ENV]: HOST },
       stdin: "null",
       stdout: "piped",
@@ -202,7 +236,7 @@ class ServerProcess {
 class RunningClient implements TestClient {
   readonly origin: string;
   readonly #server: ServerProcess | undefined;
-  #cookies = new Map<string, string>();
+  readonly #jar = new CookieJar();
 
   constructor(origin: string, server: ServerProcess | undefined) {
     this.origin = origin;
@@ -216,7 +250,7 @@ class RunningClient implements TestClient {
     return this.#server?.pid;
   }
   get cookies(): ReadonlyMap<string, string> {
-    return this.#cookies;
+    return this.#jar.values();
   }
   output(): string {
     return this.#server?.output() ?? "";
@@ -277,15 +311,13 @@ class RunningClient implements TestClient {
     data: unknown,
     { headers, redirect = true }: TestRequestOptions = {},
   ): Promise<TestAnswer> {
-    let url = new URL(path, this.origin);
-    const all = new Headers(headers);
-    let body = await bodyOf(data, all);
+    let url = path.startsWith("/") ? withTarget(this.origin, path) : new URL(path, this.origin);
+    let target = path.startsWith("/") ? encodeTarget(path) : url.pathname + url.search;
+    const given = new Headers(headers);
+    let body = await bodyOf(data, given);
     for (let hop = 0;; hop++) {
-      if (url.origin === this.origin && this.#cookies.size > 0 && !headersHave(headers, "cookie")) {
-        all.set("cookie", [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; "));
-      }
-      const answer = await send(method, url, all, body);
-      this.#keepCookies(answer.headers);
+      const answer = await send(method, url, target, this.#headersFor(url, given), body);
+      if (url.origin === this.origin) this.#jar.keep(answer.headers, url.pathname);
       const location = answer.headers.get("location");
       const { statusCode } = answer;
       if (!redirect || location === null || ![301, 302, 303, 307, 308].includes(statusCode)) {
@@ -293,32 +325,39 @@ class RunningClient implements TestClient {
       }
       if (hop === MAX_REDIRECTS) throw new Error(`${path} redirects more than ${hop} times`);
       url = new URL(location, url);
-      if (statusCode === 303 || (statusCode < 303 && method === "POST")) {
+      target = url.pathname + url.search;
+      const becomesGet = statusCode === 303
+        ? method !== "HEAD"
+        : statusCode < 303 && method === "POST";
+      if (becomesGet) {
         method = "GET";
         body = undefined;
-        all.delete("content-type");
+        given.delete("content-type");
       }
     }
   }
 
-  #keepCookies(headers: Headers): void {
-    for (const line of headers.getSetCookie()) {
-      const [pair, ...attributes] = line.split(";").map((part) => part.trim());
-      const equals = pair!.indexOf("=");
-      const name = pair!.slice(0, equals);
-      const ended = attributes.some((attribute) => {
-        const [key, value = ""] = attribute.split("=");
-        return key!.toLowerCase() === "max-age" && Number(value) <= 0 ||
-          key!.toLowerCase() === "expires" && Date.parse(value) <= Date.now();
-      });
-      if (ended) this.#cookies.delete(name);
-      else this.#cookies.set(name, pair!.slice(equals + 1));
+  /** Headers of one request. What belongs to this server is not told to another one. */
+  #headersFor(url: URL, given: Headers): Headers {
+    const headers = new Headers(given);
+    if (url.origin !== this.origin) {
+      headers.delete("cookie");
+      headers.delete("authorization");
+    } else if (!headers.has("cookie")) {
+      const cookies = this.#jar.header(url.pathname);
+      if (cookies !== "") headers.set("cookie", cookies);
     }
+    return headers;
   }
 }
 
-function headersHave(headers: HeadersInit | undefined, name: string): boolean {
-  return new Headers(headers).has(name);
+/** A path is sent as the test wrote it, dots and double slashes included; only what HTTP cannot carry is encoded. */
+function encodeTarget(path: string): string {
+  return path.replace(/#.*$/s, "").replace(/[^\x21-\x7e]+/g, encodeURI);
+}
+
+function withTarget(origin: string, path: string): URL {
+  return new URL(origin + encodeTarget(path));
 }
 
 /** The bytes of a request body; sets the content type that goes with it. */
@@ -343,12 +382,14 @@ async function bodyOf(data: unknown, headers: Headers): Promise<Uint8Array | und
 function send(
   method: string,
   url: URL,
+  target: string,
   headers: Headers,
   body: Uint8Array | undefined,
 ): Promise<TestAnswer> {
   return new Promise((done, failed) => {
     const options: https.RequestOptions = {
       method,
+      path: target,
       agent: false,
       rejectUnauthorized: false,
       headers: {
@@ -367,7 +408,7 @@ function send(
           answered.append(message.rawHeaders[i]!, message.rawHeaders[i + 1]!);
         }
         done(
-          answerOf(message.statusCode!, message.statusMessage ?? "", answered, chunks, url.href),
+          new Answer(message.statusCode!, message.statusMessage ?? "", answered, chunks, url.href),
         );
       });
     });
@@ -376,28 +417,29 @@ function send(
   });
 }
 
-function answerOf(
-  statusCode: number,
-  reason: string,
-  headers: Headers,
-  chunks: readonly Uint8Array[],
-  url: string,
-): TestAnswer {
-  const content = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    content.set(chunk, at);
-    at += chunk.byteLength;
+/** An answer whose body is parsed when it is asked for: broken JSON can still be looked at. */
+class Answer implements TestAnswer {
+  readonly content: Uint8Array;
+  readonly text: string;
+
+  constructor(
+    readonly statusCode: number,
+    readonly reason: string,
+    readonly headers: Headers,
+    chunks: readonly Uint8Array[],
+    readonly url: string,
+  ) {
+    this.content = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0));
+    let at = 0;
+    for (const chunk of chunks) {
+      this.content.set(chunk, at);
+      at += chunk.byteLength;
+    }
+    this.text = new TextDecoder().decode(this.content);
   }
-  const text = new TextDecoder().decode(content);
-  const isJson = /^application\/([\w.-]+\+)?json\b/.test(headers.get("content-type") ?? "");
-  return {
-    statusCode,
-    reason,
-    headers,
-    content,
-    text,
-    url,
-    data: isJson && text !== "" ? JSON.parse(text) : text,
-  };
+
+  get data(): unknown {
+    const isJson = /^application\/([\w.-]+\+)?json\b/.test(this.headers.get("content-type") ?? "");
+    return isJson && this.text !== "" ? JSON.parse(this.text) : this.text;
+  }
 }
