@@ -196,6 +196,11 @@ export function frontSuite(kind: "fast" | "edge"): void {
       `GET / HTTP/1.1\r\n${close}\r\n`,
       `GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n${close}\r\n`,
       `GET / HTTP/1.1\r\nHost:\r\n${close}\r\n`,
+      `GET / HTTP/1.1\r\nHost: \t \r\n${close}\r\n`,
+      `GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n${close}\r\n`,
+      `GET / HTTP/1.1\r\nHost: a\r\nHost:\r\n${close}\r\n`,
+      `GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n${close}\r\n`,
+      `GET / HTTP/1.1\r\nHost: a, b\r\n${close}\r\n`,
       `GET / HTTP/1.1\r\nHost: a/b\r\n${close}\r\n`,
       `GET / HTTP/1.1\r\nHost: a?b\r\n${close}\r\n`,
       `GET / HTTP/1.1\r\nHost: a#b\r\n${close}\r\n`,
@@ -218,17 +223,24 @@ export function frontSuite(kind: "fast" | "edge"): void {
   });
 
   test("HTTP-37 a chunked body that breaks ends the request and its connection", async () => {
-    const outcome = Promise.withResolvers<string>();
+    const begun = Promise.withResolvers<void>();
+    const outcomes: string[] = [];
     await using server = await startTestFront(kind, async (req) => {
-      outcome.resolve(await req.text().then((text) => `read ${text}`, () => "failed"));
+      begun.resolve();
+      outcomes.push(await req.text().then((text) => `read ${text}`, () => "failed"));
       return new Response("ok");
     });
+    const head = `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n`;
     using client = await RawClient.connect(server.port);
-    await client.send(
-      `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n`,
-    );
+    await client.send(head);
+    await begun.promise;
+    await client.send(`zz\r\n\r\nGET /smuggled HTTP/1.1\r\n${HOST}\r\n`);
     await client.end();
-    assert.equal(await outcome.promise, "failed");
+    await eventually(() => outcomes.length === 1, "the read has ended");
+    // Where the break arrives together with the head, the handler may never hear of the request.
+    await ask(server.port, `${head}zz\r\n\r\nGET /smuggled HTTP/1.1\r\n${HOST}\r\n`);
+    await eventually(() => outcomes.length <= 2, "no third request");
+    assert.deepEqual(new Set(outcomes), new Set(["failed"]));
   });
 
   test("HTTP-37 an exception outside of apps is a 500, logged with its stack", async () => {
@@ -662,11 +674,22 @@ export function frontSuite(kind: "fast" | "edge"): void {
 
     const closed = server.front.shutdown(20_000);
     assert.equal(server.front.shutdown(1), closed, "a second call waits for the first");
-    await idle.end();
-    await unused.end();
+    const refusesAll = async () => {
+      await idle.end();
+      await unused.end();
+      await assert.rejects(Deno.connect({ port: server.port }), Deno.errors.ConnectionRefused);
+    };
+    if (kind === "edge") await refusesAll();
     await eventually(() => events.length === 6, "nothing has ended yet");
-    await assert.rejects(Deno.connect({ port: server.port }), Deno.errors.ConnectionRefused);
+    if (kind === "fast") {
+      // It cannot close its port while a body is on its way. Who connects meanwhile is served, once.
+      await delay(300);
+      using late = await RawClient.connect(server.port);
+      await late.send(`GET /idle HTTP/1.1\r\n${HOST}\r\n`);
+      await late.until(/^HTTP\/1\.1 200 [^]*\r\nconnection: close\r\n[^]*idle$/i);
+    }
     await upload.send("x".repeat(40_000 - 4));
+    if (kind === "fast") await refusesAll();
     release.resolve();
     for (const client of clients.slice(0, 2)) {
       const text = await client.end();
@@ -891,6 +914,10 @@ print("fine")
       assert.equal(await run("python3", "-c", script, `${server.port}`, mode), "fine\n");
     }
   });
+}
+
+function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function answer(text: string): Response {

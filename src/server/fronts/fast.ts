@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { isIPv4, isIPv6 } from "node:net";
 import { asError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
@@ -12,7 +13,7 @@ import type { Front, FrontOptions, StartFront } from "../front.ts";
 import { isNativeStream, peekBody, type PeekedBody } from "./body_peek.ts";
 import { ConnectionEstimate } from "./connection_estimate.ts";
 import { FastContext, type FastShare, PeerNumbers } from "./fast_context.ts";
-import { guardRequest } from "./guarded_request.ts";
+import { guardRequest, type RequestGuard } from "./guarded_request.ts";
 import { CutError, guardStream } from "./guarded_response.ts";
 import { deadline, delay } from "./deadline.ts";
 import { PendingWork } from "./pending_work.ts";
@@ -28,6 +29,7 @@ import {
   type Refusal,
 } from "./request_rules.ts";
 import { StallWatch } from "./stall_watch.ts";
+import { type Upload, Uploads } from "./uploads.ts";
 
 type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
@@ -71,6 +73,7 @@ class FastFront implements Front {
   readonly #traced = new WeakSet<Error>();
   #knownHost = "localhost";
   readonly #running = new Set<(res: Response) => void>();
+  readonly #uploads = new Uploads();
   #streaming = 0;
   #isDraining = false;
   #shutdown: Promise<void> | undefined;
@@ -163,8 +166,10 @@ class FastFront implements Front {
     }
     const ctx = new FastContext(this.#share, req, info, host);
     // A Request never shows the body of the other two.
+    let upload: FastUpload | undefined;
     if (method !== "GET" && method !== "HEAD") {
-      guardRequest(req, { watch: this.#bodies, stalled: () => this.#bodyStalled(ctx) });
+      upload = new FastUpload(this.#bodies, this.#uploads, () => this.#bodyStalled(ctx));
+      guardRequest(req, upload);
     }
     let result: Response | Promise<Response>;
     try {
@@ -172,8 +177,8 @@ class FastFront implements Front {
     } catch (error) {
       return this.#failed(error);
     }
-    if (isThenable(result)) return this.#answerLater(result, method, ctx);
-    return this.#deliver(result, method, ctx);
+    if (isThenable(result)) return this.#answerLater(result, method, ctx, upload);
+    return this.#deliver(result, method, ctx, upload);
   };
 
   /** Answers when the handler does, or with 503 when the front has to end before. */
@@ -181,34 +186,43 @@ class FastFront implements Front {
     pending: Promise<Response>,
     method: string,
     ctx: FastContext,
+    upload: FastUpload | undefined,
   ): Promise<Response> {
+    if (upload !== undefined) this.#uploads.begin(upload);
     return new Promise((resolve) => {
       const answer = (res: Response) => {
         if (this.#running.delete(answer)) resolve(res);
       };
       this.#running.add(answer);
       pending.then(async (res) => {
-        if (this.#running.has(answer)) answer(this.#deliver(res, method, ctx));
+        if (this.#running.has(answer)) answer(this.#deliver(res, method, ctx, upload));
         else await res.body?.cancel();
       })
-        .catch((error) => answer(this.#failed(error)));
+        .catch((error) => {
+          upload?.over();
+          answer(this.#failed(error));
+        });
     });
   }
 
   /** Streams are watched; all else goes out as it is, which is what makes it fast. */
-  #deliver(res: Response, method: string, ctx: FastContext): Response {
-    if (peekBody(res) !== undefined) return this.#last(res, ctx);
-    const source = res.body;
-    if (source === null) return this.#last(res, ctx);
-    if (method === "HEAD") {
-      // Nobody is going to read it.
-      source.cancel().catch((error) => this.#options.log.trace(error, "front"));
-      return this.#last(new Response(null, res), ctx);
+  #deliver(
+    res: Response,
+    method: string,
+    ctx: FastContext,
+    upload: FastUpload | undefined,
+  ): Response {
+    const content = peekBody(res);
+    if (method === "HEAD") return this.#last(this.#headOf(res, content), ctx);
+    const source = content === undefined ? res.body : null;
+    if (source === null || isNativeStream(source)) {
+      upload?.over();
+      return this.#last(res, ctx);
     }
-    if (isNativeStream(source)) return this.#last(res, ctx);
     this.#streaming++;
     const over = (isBroken: boolean) => {
       this.#streaming--;
+      upload?.over();
       if (isBroken) ctx.breakOff();
     };
     const stream = guardStream(source, this.#responses, {
@@ -225,6 +239,20 @@ class FastFront implements Front {
       },
     });
     return this.#last(new Response(stream as BodyInit, res), ctx);
+  }
+
+  /** Over HTTP/2 the runtime would send the body of an answer to HEAD, which breaks the stream. */
+  #headOf(res: Response, content: PeekedBody): Response {
+    if (content === null) return res;
+    if (content === undefined) {
+      // Nobody is going to read it.
+      res.body?.cancel().catch((error) => this.#options.log.trace(error, "front"));
+      return new Response(null, res);
+    }
+    const head = new Response(null, res);
+    const size = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength;
+    head.headers.set("content-length", `${size}`);
+    return head;
   }
 
   #bodyStalled(ctx: FastContext): void {
@@ -290,6 +318,7 @@ class FastFront implements Front {
     if (graceMs > 0) {
       const grace = deadline(graceMs);
       await Promise.race([grace.passed, delay(Math.min(LINGER_MS, graceMs))]);
+      await Promise.race([grace.passed, this.#uploads.settled()]);
       const closed = this.#server.shutdown();
       await Promise.race([grace.passed, closed.then(() => this.#work.settled())]);
       grace.cancel();
@@ -313,6 +342,21 @@ class FastFront implements Front {
     const patience = deadline(CUT_MS);
     await Promise.race([closed, patience.passed]);
     patience.cancel();
+  }
+}
+
+/** What the reading of one request's body tells the front. */
+class FastUpload implements RequestGuard, Upload {
+  isOver = false;
+
+  constructor(
+    readonly watch: StallWatch,
+    readonly uploads: Uploads,
+    readonly stalled: () => void,
+  ) {}
+
+  over(): void {
+    if (!this.isOver) this.uploads.end(this);
   }
 }
 

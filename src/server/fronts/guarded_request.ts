@@ -14,6 +14,8 @@ export interface RequestGuard {
   readonly watch: StallWatch;
   /** Called when the body stalled. */
   stalled(): void;
+  /** Called when reading has ended, at the end of the body or before. May be called more than once. */
+  over(): void;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -121,7 +123,10 @@ function deadline<T>(req: Request, reading: Promise<T>): Promise<T> {
       },
     };
     guard.watch.add(transfer);
-    reading.then(resolve, reject).finally(() => guard.watch.remove(transfer));
+    reading.then(resolve, reject).finally(() => {
+      guard.watch.remove(transfer);
+      guard.over();
+    });
   });
 }
 
@@ -146,10 +151,12 @@ class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer {
     this.#guard.watch.add(this);
     try {
       const { done, value } = await reader.read();
+      if (done) this.#guard.over();
       if (this.#controller === undefined) return;
       if (done) controller.close();
       else controller.enqueue(value);
     } catch (error) {
+      this.#guard.over();
       if (this.#controller !== undefined) controller.error(error);
     } finally {
       this.#guard.watch.remove(this);
@@ -158,6 +165,7 @@ class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer {
 
   async cancel(reason: unknown): Promise<void> {
     this.#guard.watch.remove(this);
+    this.#guard.over();
     await (this.#reader ?? this.#source).cancel(reason);
   }
 
@@ -167,6 +175,7 @@ class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer {
     const error = stalledError();
     controller?.error(error);
     this.#guard.stalled();
+    this.#guard.over();
     // The runtime closes the connection with the response; there is nobody left to tell of a failure.
     this.#reader?.cancel(error).catch(() => {});
   }
