@@ -16,6 +16,10 @@ export interface AppConfig extends BodyLimits {
   maxUploadFileSize: number;
   /** Multipart bodies up to this size stay available raw, in bytes. Default 5 MiB. */
   maxCacheSize: number;
+  /** Most parts of a multipart body, fields and files together. Default 1000. */
+  maxMultipartParts: number;
+  /** Directory for uploads that do not fit into memory. Default: that of the system, often `/tmp`. */
+  uploadDir?: string;
   /** Content type and accepted type of backend requests that name none. Default: JSON both ways. */
   defaultRequestType?: readonly [string, string];
   /** Status for bad or missing arguments. Default 400. */
@@ -33,6 +37,7 @@ export interface AppConfig extends BodyLimits {
 export function createConfig(): AppConfig {
   return {
     ...DEFAULT_BODY_LIMITS,
+    maxMultipartParts: 1000,
     argErrorStatus: 400,
     maintainInterval: 60,
     sqlmapDir: "sqlmaps",

@@ -70,5 +70,7 @@ export type {
 } from "./rule.ts";
 export { AppStore } from "./store.ts";
 export type { HandlerReference, NamedValues } from "./url.ts";
+export { type SaveOptions, UploadedFile, type UploadInit } from "./uploaded_file.ts";
+export type { FormBody } from "./uploads.ts";
 export { AtilaWas, type RequestParts } from "./was.ts";
 export type { ErrorInfo } from "../core/error_page.ts";

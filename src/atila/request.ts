@@ -9,6 +9,7 @@ import type { RequestContext, User } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";
 import { mergeAll, newValues, parseQuery, type Values } from "./arguments.ts";
 import type { RouteFacts } from "./route.ts";
+import type { FormBody } from "./uploads.ts";
 
 /** Parts of a request target; what is missing is `undefined`. */
 export interface UriParts {
@@ -43,17 +44,25 @@ export class AtilaRequest {
   #parsed: Values | undefined;
   #pathValues: Values | undefined;
   #args: RequestArguments | undefined;
+  #form: FormBody | undefined;
 
-  /** Wraps a request; `body` is what was read of it. */
+  /** Wraps a request; `body` is what was read of it, `form` a multipart form. */
   constructor(
     raw: Request,
     ctx: RequestContext,
-    route?: { routed?: RouteFacts; body?: Uint8Array; parsed?: Values; values?: Values },
+    route?: {
+      routed?: RouteFacts;
+      body?: Uint8Array;
+      form?: FormBody;
+      parsed?: Values;
+      values?: Values;
+    },
   ) {
     this.raw = raw;
     this.ctx = ctx;
     this.routed = route?.routed;
     this.#body = route?.body;
+    this.#form = route?.form;
     this.#parsed = route?.parsed;
     this.#pathValues = route?.values;
   }
@@ -139,10 +148,12 @@ export class AtilaRequest {
   /**
    * Body as it was sent.
    *
-   * @throws {Error} in a route that streams: there the body is `raw.body`.
+   * @throws {Error} in a route that streams: there the body is `raw.body`. Also for a multipart body
+   * larger than `config.maxCacheSize`, which is not kept.
    */
   get body(): Uint8Array {
     if (this.#body === undefined) {
+      if (this.#form !== undefined) return this.#body = this.#form.bytes;
       if (this.routed?.stream) {
         throw new Error("Cannot give request.body: the route streams, read request.raw.body");
       }
@@ -167,7 +178,7 @@ export class AtilaRequest {
     return parseJson(this.body);
   }
 
-  /** Members of a form, if the body is one. */
+  /** Members of a form, if the body is one; files of a multipart form are {@link UploadedFile}s. */
   form(): Values | undefined {
     const type = this.getContentType();
     return type === "application/x-www-form-urlencoded" || type === "multipart/form-data"
@@ -177,6 +188,7 @@ export class AtilaRequest {
 
   /** Members of a form or JSON value by content type; nothing for an empty body. */
   dict(): Values | undefined {
+    if (this.#form !== undefined) return this.form();
     if (this.body.byteLength === 0) return undefined;
     return this.getContentType() === "application/json" ? this.json() : this.form();
   }
@@ -296,11 +308,7 @@ function parseJson(bytes: Uint8Array): unknown {
  *
  * @throws {HttpError} 400 when it is not what its content type says.
  */
-export async function parseBody(
-  type: string | undefined,
-  contentType: string,
-  bytes: Uint8Array,
-): Promise<Values | undefined> {
+export function parseBody(type: string | undefined, bytes: Uint8Array): Values | undefined {
   if (bytes.byteLength === 0) return undefined;
   switch (type) {
     case "application/x-www-form-urlencoded":
@@ -312,27 +320,7 @@ export async function parseBody(
       for (const name of Object.keys(value)) values[name] = (value as Values)[name];
       return values;
     }
-    case "multipart/form-data":
-      return await parseMultipart(contentType, bytes);
     default:
       return undefined;
   }
-}
-
-async function parseMultipart(contentType: string, bytes: Uint8Array): Promise<Values> {
-  let form: FormData;
-  try {
-    form = await new Response(bytes as BodyInit, { headers: { "content-type": contentType } })
-      .formData();
-  } catch (error) {
-    throw new HttpError(400, `The body is not a multipart form: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-  const values = newValues();
-  for (const name of new Set(form.keys())) {
-    const all = form.getAll(name);
-    values[name] = all.length === 1 ? all[0] : all;
-  }
-  return values;
 }

@@ -20,6 +20,7 @@ import {
   ResponseState,
 } from "./response.ts";
 import type { Route } from "./route.ts";
+import type { FormBody } from "./uploads.ts";
 import type { HandlerReference } from "./url.ts";
 
 /** What the container knows of the request before a handler asks. */
@@ -40,6 +41,8 @@ export class AtilaWas extends Was {
   bodyBytes: Uint8Array | undefined;
   /** Members of the body, if it is a form or a JSON object. @internal */
   bodyValues: Values | undefined;
+  /** The body, where it is a multipart form. @internal */
+  formBody: FormBody | undefined;
   /** What the container knows of the request. @internal */
   readonly parts: RequestParts | undefined;
   #request: AtilaRequest | undefined;
@@ -69,6 +72,7 @@ export class AtilaWas extends Was {
       this.#request = new AtilaRequest(req, this.ctx!, {
         routed: route?.facts,
         body: this.bodyBytes,
+        form: this.formBody,
         parsed: this.bodyValues,
         values,
       });

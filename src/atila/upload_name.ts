@@ -1,0 +1,56 @@
+/**
+ * File names as clients send them, made harmless.
+ *
+ * @module
+ */
+
+/** Longest name in bytes of UTF-8: what file systems take, less room for a number before the extension. */
+const MAX_NAME_BYTES = 240;
+
+/** Longest extension that is kept when a name is cut, in characters. */
+const MAX_EXTENSION = 16;
+
+/** Name of a file whose own name has nothing usable. */
+export const UNNAMED = "unnamed";
+
+const encoder = new TextEncoder();
+
+/** Control and direction characters, and what shells and other file systems give a meaning to. */
+const UNSAFE = /[\p{Cc}\p{Cf}"'`*?<>|:;&$!#%^~(){}[\]\\/\ufffd]/gu;
+
+/** Names that are devices on Windows, whatever their extension. */
+const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
+
+/**
+ * Makes a name that is safe to use in any directory: no directory of any system, no leading dots or
+ * dashes, no control, shell or direction characters, at most 240 bytes. Letters of all languages stay.
+ */
+export function safeFileName(sent: string): string {
+  const last = sent.slice(Math.max(sent.lastIndexOf("/"), sent.lastIndexOf("\\")) + 1);
+  const name = last
+    .normalize("NFC")
+    .replace(UNSAFE, "_")
+    .replace(/\s+/g, " ")
+    .replace(/^[\s.]+|[\s.]+$/g, "")
+    .replace(/^-+/, "_");
+  if (name === "" || /^_+$/.test(name)) return UNNAMED;
+  return shortened(DEVICE.test(name) ? `_${name}` : name);
+}
+
+/** Splits a name before its extension, the dot belonging to the extension. */
+export function splitExtension(name: string): [stem: string, extension: string] {
+  const dot = name.lastIndexOf(".");
+  return dot <= 0 ? [name, ""] : [name.slice(0, dot), name.slice(dot)];
+}
+
+function shortened(name: string): string {
+  if (name.length * 3 <= MAX_NAME_BYTES || encoder.encode(name).length <= MAX_NAME_BYTES) {
+    return name;
+  }
+  let [stem, extension] = splitExtension(name);
+  if (extension.length > MAX_EXTENSION) [stem, extension] = [name, ""];
+  const room = MAX_NAME_BYTES - encoder.encode(extension).length;
+  // Cutting between the halves of a surrogate pair would leave a name that cannot be encoded.
+  const { read } = encoder.encodeInto(stem, new Uint8Array(room));
+  return stem.slice(0, read) + extension;
+}
