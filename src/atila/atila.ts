@@ -31,7 +31,8 @@ import {
   type WacHook,
   type WasHook,
 } from "./hooks.ts";
-import { mediaTypeOf, parseBody } from "./request.ts";
+import { readBody, releaseLater } from "./read_body.ts";
+import { mediaTypeOf } from "./request.ts";
 import { ApiContainer, Reply, type ResponseState, wantsFault } from "./response.ts";
 import {
   type AnyHandler,
@@ -499,12 +500,7 @@ export class Atila implements MountedApp {
     let response: Response;
     try {
       if (hasBody(req) && !route.facts.stream) {
-        was.bodyBytes = await req.bytes();
-        was.bodyValues = await parseBody(
-          mediaTypeOf(req),
-          req.headers.get("content-type") ?? "",
-          was.bodyBytes,
-        );
+        await readBody(was, req);
       }
       let answer: unknown;
       for (const hook of this.#hooks.before) {
@@ -533,6 +529,7 @@ export class Atila implements MountedApp {
         was.traceback(error);
       }
     }
+    if (was.formBody !== undefined) releaseLater(was);
     return response;
   }
 
