@@ -246,7 +246,9 @@ export async function testTls(): Promise<TlsMaterial> {
       "openssl",
       ...`req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost`
         .split(" "),
-      ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert],
+      ...["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+      // Without it the certificate is one of an authority, which Deno does not take for a server's.
+      ...["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", cert],
     );
     material = { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) };
     return material;

@@ -67,9 +67,15 @@ const HALF_OPEN_MS = 5000;
 const RATE_WINDOW_MS = 5000;
 /** What is left of an unread request body is read and dropped up to this size, to keep the connection. */
 const MAX_DROPPED_BYTES = 64 * 1024;
-/** Streams a client may reset on one connection before it counts as an attack, if they are the most. */
-const MAX_RESETS = 200;
+/** Streams that a client may have open at once (HTTP/2). */
 const MAX_CONCURRENT_STREAMS = 128;
+/**
+ * Handlers that may be at work for one HTTP/2 connection. A reset makes room for another stream at once,
+ * but the handler of the first goes on: without this a client that resets keeps any number of them busy.
+ */
+const MAX_WORKING = 2 * MAX_CONCURRENT_STREAMS;
+/** Header fields of an HTTP/2 request; a browser sends each of its cookies as one. */
+const MAX_HEADER_PAIRS = 1024;
 
 class EdgeFront implements Front {
   address: { readonly hostname: string; readonly port: number };
@@ -257,6 +263,10 @@ class EdgeFront implements Front {
       return;
     }
     const isHttp2 = incoming.httpVersionMajor === 2;
+    if (isHttp2 && connection.working >= MAX_WORKING) {
+      (incoming as Http2ServerRequest).stream.close(REFUSED_STREAM);
+      return;
+    }
     const parsed = isHttp2
       ? this.#checkHttp2(incoming as Http2ServerRequest)
       : checkHttp1(incoming as IncomingMessage);
@@ -287,8 +297,14 @@ class EdgeFront implements Front {
     }
     if (!isThenable(result)) this.#send(result, out, ctx);
     else {
-      result.then((res) => this.#send(res, out, ctx))
-        .catch((error) => this.#failed(error, out, ctx));
+      if (isHttp2) connection.working++;
+      result.then((res) => {
+        if (isHttp2) connection.working--;
+        this.#send(res, out, ctx);
+      }, (error) => {
+        if (isHttp2) connection.working--;
+        this.#failed(error, out, ctx);
+      }).catch((error) => this.#failed(error, out, ctx));
     }
   }
 
@@ -593,14 +609,14 @@ class EdgeFront implements Front {
   #followStream({ stream }: Http2ServerRequest, ctx: EdgeContext): void {
     stream.on("error", ignore);
     stream.on("close", () => {
-      const { connection } = ctx;
-      const isDelivered = stream.rstCode === 0 && stream.writableFinished;
+      const { connection, isOver } = ctx;
+      const isDelivered = ctx.isGiven && stream.rstCode === 0 && stream.writableFinished;
       ctx.finish(isDelivered);
       ctx.body?.fail(endedEarly());
-      if (stream.rstCode === CANCEL && ++connection.resets === MAX_RESETS) {
-        this.#refusals.write(`cut: ${connection.address}, it resets its streams`);
-        connection.destroy();
-      }
+      if (isOver || isDelivered || connection.isCut || connection.takeReset()) return;
+      connection.isCut = true;
+      this.#refusals.write(`cut: ${connection.address}, it resets its streams`);
+      connection.destroy();
     });
   }
 }
@@ -617,6 +633,7 @@ interface Target {
 
 /** HTTP/2 error codes. */
 const INTERNAL_ERROR = 2;
+const REFUSED_STREAM = 7;
 const CANCEL = 8;
 
 /** Clients that leave are no news. */
@@ -660,6 +677,7 @@ async function createNodeServer({ limits, tls }: FrontOptions): Promise<NodeServ
       key: tls.key,
       allowHTTP1: true,
       Http1ServerResponse: EdgeResponse as never,
+      maxHeaderListPairs: MAX_HEADER_PAIRS,
       settings: {
         maxConcurrentStreams: MAX_CONCURRENT_STREAMS,
         maxHeaderListSize: limits.maxHeaderBytes,

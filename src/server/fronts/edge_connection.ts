@@ -8,6 +8,7 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { EdgeContext } from "./edge_context.ts";
 import { plainAddress } from "./request_rules.ts";
+import { ResetBudget } from "./reset_budget.ts";
 
 /** One accepted connection, from the first packet to the last. */
 export class EdgeConnection {
@@ -37,8 +38,12 @@ export class EdgeConnection {
   endedAt = 0;
   /** `performance.now()` when the last response was on its way and only rest is read; 0 before. */
   lingeringSince = 0;
-  /** Streams that the client opened and reset (HTTP/2). */
-  resets = 0;
+  /** Streams that the client may still reset (HTTP/2). */
+  resets: ResetBudget | undefined;
+  /** It was closed for what its client does. */
+  isCut = false;
+  /** Handlers that have not answered yet, also those whose stream is gone (HTTP/2). */
+  working = 0;
   #number = 0;
   readonly #next: () => number;
 
@@ -75,6 +80,11 @@ export class EdgeConnection {
     if (exchanges.length > 0) return;
     this.idleSince = performance.now();
     this.bytesWhenIdle = this.socket.bytesRead;
+  }
+
+  /** The client has reset a stream. False when it does nothing else. */
+  takeReset(): boolean {
+    return (this.resets ??= new ResetBudget()).take();
   }
 
   /** Bytes of a request are there that has not begun: half a header. */

@@ -30,6 +30,8 @@ export class EdgeContext extends FrontContext implements RequestSource, BodyProg
   movedAt = 0;
   /** The response has begun to be sent. */
   isSending = false;
+  /** All of the response has been handed to Node. */
+  isGiven = false;
   /** It was sent, or never will be. */
   isOver = false;
   /** The client waits for `100 Continue`. Called once when its body is asked for. */

@@ -103,8 +103,11 @@ export class EdgeResponse extends ServerResponse<IncomingMessage> {
 
 const CLOSE = /(?:^|[\s,])close(?:$|[\s,])/i;
 
-/** Static bodies above this are sent in pieces of it, so that progress and a slow client can be seen. */
-const PIECE_BYTES = 256 * 1024;
+/**
+ * Bodies above this are sent in pieces of it. Progress shows when a piece is out: a client is taken for
+ * stalled that takes less than one in the request timeout.
+ */
+const PIECE_BYTES = 64 * 1024;
 
 /** Sends a response over HTTP/1. Resolves when the last byte was handed to Node, or the client is gone. */
 export function sendHttp1(
@@ -156,6 +159,7 @@ export function sendHttp2(
   if (isHead || content === null || isBodyless(res.status)) {
     if (isHead) setLength(headers, sizeForHead(res, content));
     else if (!isBodyless(res.status)) setLength(headers, 0);
+    ctx.isGiven = true;
     out.respond(headers, { endStream: true });
     return content === undefined ? discard(res) : undefined;
   }
@@ -164,6 +168,7 @@ export function sendHttp2(
     setLength(headers, bytes.byteLength);
     out.respond(headers);
     if (bytes.byteLength > PIECE_BYTES) return writePieces(out, bytes, ctx);
+    ctx.isGiven = true;
     out.end(bytes);
     return undefined;
   }
@@ -211,6 +216,7 @@ async function pump(
     throw new LengthError(`A response of ${length} bytes was given ${sent}`);
   }
   ctx.source = undefined;
+  ctx.isGiven = true;
   out.end();
 }
 
@@ -218,7 +224,9 @@ async function writePieces(out: Writable, bytes: Uint8Array, ctx: EdgeContext): 
   for (let at = 0; at < bytes.byteLength && !ctx.isOver; at += PIECE_BYTES) {
     await write(out, bufferOver(bytes.subarray(at, at + PIECE_BYTES)), ctx);
   }
-  if (!ctx.isOver) out.end();
+  if (ctx.isOver) return;
+  ctx.isGiven = true;
+  out.end();
 }
 
 /** Writes, and waits where the client is slower than the writer. */
