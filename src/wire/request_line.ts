@@ -40,9 +40,9 @@ export interface RequestFacts {
   readonly user: string;
   /** Bearer token, as it may be shown. */
   readonly token: string;
-  /** `Referer` header. */
+  /** `Referer` header; UTF-8 that was read as one character for each byte is recognised. */
   readonly referer: string;
-  /** `User-Agent` header. */
+  /** `User-Agent` header; the same. */
   readonly userAgent: string;
   /** Address of `X-Forwarded-For`, where it is not the client address. */
   readonly forwardedFor: string;
@@ -59,35 +59,60 @@ export interface RequestFacts {
 /** Number of fields. */
 export const REQUEST_FIELDS = 21;
 
-// A blank ends a field, a quote at its start opens quoted text, and control characters could end the
-// line or act on a terminal. The backslash is escaped because it escapes.
+/*
+ * A blank ends a field, a quote at its start opens quoted text, and control characters could end the
+ * line or act on a terminal, as those could that turn the direction of writing. The backslash is escaped
+ * because it escapes. What is no ASCII is looked at more closely, which most lines never need.
+ */
+const PLAIN_BARE = /^[\x21\x23-\x5b\x5d-\x7e]*$/;
 // deno-lint-ignore no-control-regex -- they are what is looked for
-const UNSAFE_BARE = /[\x00-\x20"\\\x7f-\xa0\u2028\u2029]/;
-const UNSAFE_BARE_ALL = new RegExp(UNSAFE_BARE.source, "g");
+const UNSAFE_BARE = /[\s\x00-\x20"\\\x7f-\xa0\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const PLAIN_QUOTED = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 // deno-lint-ignore no-control-regex -- as above
-const UNSAFE_QUOTED = /[\x00-\x1f"\\\x7f-\x9f\u2028\u2029]/;
-const UNSAFE_QUOTED_ALL = new RegExp(UNSAFE_QUOTED.source, "g");
+const UNSAFE_QUOTED = /[\x00-\x1f"\\\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Formats the line of a request, without a line break. */
 export function formatRequestLine(facts: RequestFacts): string {
   return `${logTime(facts.time)} ${bare(facts.clientAddress)} ${bare(facts.host)} ` +
     `${bare(facts.method)} ${bare(facts.uri)} ${facts.version} ${facts.requestBytes} ` +
     `${facts.status} ${facts.responseBytes} ${bare(facts.gtxnid)} ${facts.ltxnid} ` +
-    `${quoted(facts.user)} ${bare(facts.token)} ${quoted(facts.referer)} ` +
+    `${quoted(facts.user)} ${bare(facts.token)} ${quotedHeader(facts.referer)} ` +
     `${quotedUserAgent(facts.userAgent)} ${bare(facts.forwardedFor)} ${facts.workerId} ` +
     `${facts.connections} ${facts.handlingMs} ${facts.sendingMs}`;
 }
 
 function bare(text: string): string {
   if (text === "") return "-";
-  return UNSAFE_BARE.test(text) ? text.replace(UNSAFE_BARE_ALL, escapeInField) : text;
+  return PLAIN_BARE.test(text) ? text : text.replace(UNSAFE_BARE, escapeInField);
 }
 
 function quoted(text: string): string {
   if (text === "") return "-";
-  const inner = UNSAFE_QUOTED.test(text) ? text.replace(UNSAFE_QUOTED_ALL, escapeInField) : text;
-  return `"${inner}"`;
+  return PLAIN_QUOTED.test(text) ? `"${text}"` : `"${text.replace(UNSAFE_QUOTED, escapeInField)}"`;
 }
+
+/** Header values come with one character for each byte; most that are no ASCII were UTF-8. */
+function quotedHeader(text: string): string {
+  if (text === "") return "-";
+  return PLAIN_QUOTED.test(text) ? `"${text}"` : quoted(decodeUtf8(text));
+}
+
+function decodeUtf8(text: string): string {
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 255) return text;
+    bytes[i] = code;
+  }
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    // It was another character set, nobody knows which.
+    return text;
+  }
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function escapeInField(character: string): string {
   return character === '"' || character === "\\" ? `\\${character}` : escapeCharacter(character);
@@ -100,7 +125,7 @@ let lastQuotedUserAgent = "-";
 function quotedUserAgent(text: string): string {
   if (text !== lastUserAgent) {
     lastUserAgent = text;
-    lastQuotedUserAgent = quoted(text);
+    lastQuotedUserAgent = quotedHeader(text);
   }
   return lastQuotedUserAgent;
 }
