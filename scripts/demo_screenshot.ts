@@ -23,7 +23,10 @@ const browser = await chromium.launch({
   args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"],
 });
 try {
-  const page = await browser.newPage({ viewport: { width: 1000, height: 760 } });
+  const page = await browser.newPage({
+    viewport: { width: 1000, height: 720 },
+    deviceScaleFactor: 2,
+  });
   await page.goto(`http://127.0.0.1:${port}/peak/1`);
   await page.screenshot({ path: `${root}docs/demo.png` });
 } finally {

@@ -64,7 +64,7 @@ export function horizonService(): SlowService {
     const area = 2 * Math.PI * radius * radius * height / (radius + height);
     return {
       distance: `${Math.round(distance / 1000)} km`,
-      area: `${Math.round(area / 1e9)} thousand km²`,
+      area: `${Math.round(area / 1e9)} 000 km²`,
     };
   });
 }

@@ -42,6 +42,9 @@ export async function runSingle(
     loaded,
   });
   const server = new SingleServer(engine);
+  const scheme = service.ssl === undefined ? "http" : "https";
+  const host = server.address.includes(":") ? `[${server.address}]` : server.address;
+  wac.logger.get("server").log(`serving on ${scheme}://${host}:${server.port}/`);
   setProcessTitle("master").catch((error) => wac.logger.get("server").trace(error));
   return server;
 }

@@ -81,6 +81,8 @@ export interface StartOptions {
   args?: string[];
   /** Flags of deno besides `-A`. */
   flags?: string[];
+  /** What deno is asked to do with the script. Default `["run", "-A"]`. */
+  command?: string[];
   /** Environment besides that of the tests. */
   env?: Record<string, string>;
   /** Directory to start in. Default: that of the tests. */
@@ -100,9 +102,12 @@ export class ServiceProcess implements AsyncDisposable {
   #silent = false;
 
   /** Starts it. */
-  constructor(script: string, { args = [], flags = [], env = {}, cwd }: StartOptions) {
+  constructor(
+    script: string,
+    { args = [], flags = [], command = ["run", "-A"], env = {}, cwd }: StartOptions,
+  ) {
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", ...flags, script, ...args],
+      args: [...command, ...flags, script, ...args],
       env,
       cwd,
       stdin: "null",
