@@ -89,6 +89,7 @@ export {
   setWorkerCriticalPoint,
 } from "./src/server/service.ts";
 export type { CriticalPoint, MountOptions, RunOptions } from "./src/server/service.ts";
+export { type FrontLimitOptions, setFrontLimits } from "./src/server/front_limits.ts";
 export type { Server, WorkerInfo, WorkerState } from "./src/server/server.ts";
 export type { FrontKind } from "./src/server/front.ts";
 export { argopt, type OptionPair } from "./src/server/argopt.ts";

@@ -116,6 +116,7 @@ export const startEngine: StartEngine = async (service, options) => {
     tls,
     limits: {
       ...DEFAULT_FRONT_LIMITS,
+      ...service.frontLimits,
       keepAliveSeconds: service.keepAliveSeconds,
       requestTimeoutSeconds: service.requestTimeoutSeconds,
     },
@@ -125,9 +126,12 @@ export const startEngine: StartEngine = async (service, options) => {
   });
   begun.use(front);
   const connections = (): number => front.connections() + wac.backends.stats().open;
+  let forward: Front | undefined;
   if (service.forward !== undefined && options.workerIndex === 0) {
     const { startForward } = await import("./forward.ts");
-    begun.use(await startForward({ ...service.forward, log }));
+    const { reusePort } = options;
+    const limits = { ...DEFAULT_FRONT_LIMITS, ...service.frontLimits };
+    forward = begun.use(await startForward({ ...service.forward, reusePort, limits, log }));
   }
   const maintenance = begun.use(new Maintenance(log));
   maintenance.add("backends", () => wac.backends.maintain());
@@ -141,7 +145,7 @@ export const startEngine: StartEngine = async (service, options) => {
     shutdown: (graceMs) =>
       stopping ??= (async () => {
         await within(graceMs, run("beforeUmount"), "beforeUmount hooks", log);
-        await front.shutdown(graceMs);
+        await Promise.all([front.shutdown(graceMs), forward?.shutdown(graceMs)]);
         await within(graceMs, rest.disposeAsync(), "unmount hooks, backends and logs", log);
       })(),
   };

@@ -7,7 +7,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Handler } from "../core/handler.ts";
 import type { Log } from "../core/log.ts";
-import { DEFAULT_FRONT_LIMITS, type Front, type FrontCounters } from "./front.ts";
+import type { Front, FrontCounters, FrontLimits } from "./front.ts";
 import { startEdge } from "./fronts/edge.ts";
 
 /** What {@link startForward} needs. */
@@ -18,27 +18,30 @@ export interface ForwardOptions {
   readonly toPort: number;
   /** Address to listen on; `""` for all IPv4 interfaces. */
   readonly ip: string;
+  /** Share the port, so that the engine that takes over at a reload can listen before this one ends. */
+  readonly reusePort: boolean;
+  /** Limits, as those of the main listener. */
+  readonly limits: FrontLimits;
   /** Server log. */
   readonly log: Log;
 }
 
 /**
  * Answers every request with 301 to the same host and target under `https:`. It faces strangers by its
- * nature, so it runs on the `edge` front. On Linux the port is shared, so that the engine that takes
- * over at a reload can listen before this one ends.
+ * nature, so it runs on the `edge` front.
  *
  * @throws {ConfigError} when it cannot listen.
  */
 export async function startForward(options: ForwardOptions): Promise<Front> {
-  const { fromPort, toPort, ip, log } = options;
+  const { fromPort, toPort, ip, reusePort, limits, log } = options;
   const hostname = ip === "" ? "0.0.0.0" : ip;
   try {
     return await startEdge({
       hostname,
       port: fromPort,
       handler: redirectTo(toPort),
-      reusePort: Deno.build.os === "linux",
-      limits: DEFAULT_FRONT_LIMITS,
+      reusePort,
+      limits,
       counters: ownCounters(),
       log,
       workerId: "F",

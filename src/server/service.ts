@@ -7,7 +7,7 @@
 
 import { ConfigError } from "../core/errors.ts";
 import type { Preferences } from "../core/app.ts";
-import type { FrontKind } from "./front.ts";
+import type { FrontKind, FrontLimits } from "./front.ts";
 
 /** Options of `mount`. */
 export interface MountOptions {
@@ -67,6 +67,8 @@ export interface Service {
   keepAliveSeconds: number;
   /** Seconds without a byte while in transfer. */
   requestTimeoutSeconds: number;
+  /** Limits of the front that are not the default ones. */
+  frontLimits: Partial<FrontLimits>;
   /** TLS, if enabled. */
   ssl: SslSpec | undefined;
   /** Plain listener that forwards to HTTPS, if enabled. */
@@ -96,6 +98,7 @@ export const service: Service = {
   mounts: [],
   keepAliveSeconds: 30,
   requestTimeoutSeconds: 30,
+  frontLimits: {},
   ssl: undefined,
   forward: undefined,
   maxAges: new Map(),
