@@ -86,6 +86,7 @@ export {
   setMaxAge,
   setNetworkTimeout,
   setRequestTimeout,
+  setServerHeader,
   setWorkerCriticalPoint,
 } from "./src/server/service.ts";
 export type { CriticalPoint, MountOptions, RunOptions } from "./src/server/service.ts";

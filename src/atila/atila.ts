@@ -8,7 +8,7 @@
 import { dirname, fromFileUrl, resolve } from "./path.ts";
 import type { BodyLimits, FetchInfo, LifecyclePhase, MountedApp, MountInfo } from "../core/app.ts";
 import { declareBodySize, knownResponse } from "../core/body_size.ts";
-import { createContext, currentContext, type RequestContext } from "../core/context.ts";
+import { createContext, type RequestContext, runInContext } from "../core/context.ts";
 import { isDevel } from "../core/environment.ts";
 import { type ErrorInfo, errorInfo, errorResponse } from "../core/error_page.ts";
 import { asError, HttpError } from "../core/errors.ts";
@@ -109,6 +109,7 @@ export class Atila implements MountedApp {
   #attached = false;
   #run = (was: AtilaWas, route: Route, values: Values | undefined) =>
     this.#answer(was, route, values);
+  #refusal = (was: AtilaWas, error: HttpError) => this.#page(was, error);
 
   /**
    * Makes an app.
@@ -456,13 +457,13 @@ export class Atila implements MountedApp {
     }
     const was = new AtilaWas(this, ctx, { req, route, values });
     ctx.service = was;
-    return currentContext.run(ctx, this.#run, was, route, values);
+    return runInContext(ctx, this.#run, was, route, values);
   }
 
   #refuse(req: Request, ctx: RequestContext, error: HttpError): Response | Promise<Response> {
     const was = new AtilaWas(this, ctx, { req, route: undefined, values: undefined });
     ctx.service = was;
-    return currentContext.run(ctx, () => this.#page(was, error));
+    return runInContext(ctx, this.#refusal, was, error, undefined);
   }
 
   /** The way of a request that needs no waiting: everything stays synchronous. */

@@ -6,6 +6,7 @@
  */
 
 import { AsyncLocalStorage } from "node:async_hooks";
+import { isThenable } from "./handler.ts";
 
 /** HTTP versions a front can report. `fast` cannot tell 1.0 from 1.1 and reports `"1.1"`. */
 export type HttpVersion = "1.0" | "1.1" | "2.0";
@@ -71,6 +72,11 @@ export interface RequestContext {
   /** Per-request service object (`was`), made on first use by the folder of that name. */
   service: unknown;
 
+  /**
+   * Value of a header as the front received it, `null` without one; `name` in lower case. Where there
+   * is such a method it costs less than `req.headers`: see {@link headerOf}.
+   */
+  header?(name: string): string | null;
   /** Keeps the worker alive for this promise during a graceful stop; a rejection is logged. */
   waitUntil(promise: Promise<unknown>): void;
   /** Settles when the response was sent, or the client went away. Never rejects. Asking has a price: ask only when you need it. */
@@ -121,8 +127,69 @@ export abstract class BaseContext implements RequestContext {
   abstract waitUntil(promise: Promise<unknown>): void;
 }
 
-/** The request that is running, for code that is not handed its context. */
-export const currentContext: AsyncLocalStorage<RequestContext> = new AsyncLocalStorage();
+/** Value of a request header; `name` in lower case. For layers that most requests only pass through. */
+export function headerOf(req: Request, ctx: RequestContext, name: string): string | null {
+  return ctx.header === undefined ? req.headers.get(name) : ctx.header(name);
+}
+
+/** What asynchronous code belongs to: a request, or {@link OUTSIDE} for what belongs to none. */
+const frames: AsyncLocalStorage<RequestContext | typeof OUTSIDE> = new AsyncLocalStorage();
+const OUTSIDE: unique symbol = Symbol("outside requests");
+
+/** The request whose handler is on the stack. */
+let running: RequestContext | undefined;
+/** Whether handlers run in a frame of their own. */
+let isFollowing = false;
+/** The request that showed that handlers wait, until it is answered: it alone has no frame. */
+let first: RequestContext | undefined;
+
+/**
+ * Runs a handler so that {@link runningContext} finds its request, also after the handler has waited.
+ *
+ * A frame for asynchronous code costs the collector as much work as all the rest of a small request. As
+ * long as all handlers of a worker have answered at once, there is no code that could continue later,
+ * and knowing who is on the stack is enough. The first handler that returns a promise ends this for
+ * good; since it is the only one without a frame, code that has none continues that very request.
+ */
+export function runInContext<A, B, C, R>(
+  ctx: RequestContext,
+  run: (a: A, b: B, c: C) => R,
+  a: A,
+  b: B,
+  c: C,
+): R {
+  if (isFollowing) return frames.run(ctx, run, a, b, c);
+  const outer = running;
+  running = ctx;
+  try {
+    const result = run(a, b, c);
+    if (isThenable(result)) followFrom(ctx, result);
+    return result;
+  } finally {
+    running = outer;
+  }
+}
+
+function followFrom(ctx: RequestContext, pending: PromiseLike<unknown>): void {
+  isFollowing = true;
+  first = ctx;
+  const answered = () => {
+    if (first === ctx) first = undefined;
+  };
+  pending.then(answered, answered);
+}
+
+/** Runs code, such as the loading of an app, whose asynchronous continuations belong to no request. */
+export function runOutside<R>(run: () => R): R {
+  return frames.run(OUTSIDE, run);
+}
+
+/** The request that is running, for code that is not handed its context; `undefined` outside of any. */
+export function runningContext(): RequestContext | undefined {
+  const frame = frames.getStore();
+  if (frame === OUTSIDE) return running;
+  return frame ?? running ?? first;
+}
 
 /** What {@link createContext} may be told; the rest is derived from the URL of the request. */
 export interface ContextInit extends Partial<Omit<RequestContext, "path" | "query" | "hostname">> {

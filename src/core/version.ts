@@ -1,5 +1,5 @@
 /**
- * The version of the product, as it appears in the `Server` header and in `skitai --version`.
+ * The version of the product, as `skitai --version` and error pages show it.
  *
  * @module
  */
@@ -9,5 +9,5 @@ import manifest from "../../deno.json" with { type: "json" };
 /** Full version, `major.minor.patch`. */
 export const VERSION: string = manifest.version;
 
-/** What the `Server` header and error pages call this software: `Skitai/<major>.<minor>`. */
+/** What backends, error pages and, if asked for, the `Server` header get to see: `Skitai/<major>.<minor>`. */
 export const SOFTWARE: string = `Skitai/${VERSION.split(".").slice(0, 2).join(".")}`;

@@ -14,6 +14,7 @@ import {
   sharedResponse,
   staticBodyOf,
 } from "../core/body_size.ts";
+import { headerOf, type RequestContext } from "../core/context.ts";
 import { weakEtag } from "../core/etag.ts";
 import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 
@@ -73,12 +74,12 @@ export function compression(): Layer {
     function compression(req, ctx) {
       const result = next(req, ctx);
       return isThenable(result)
-        ? Promise.resolve(result).then((res) => compress(req, res))
-        : compress(req, result);
+        ? Promise.resolve(result).then((res) => compress(req, ctx, res))
+        : compress(req, ctx, result);
     };
 }
 
-function compress(req: Request, res: Response): Response | Promise<Response> {
+function compress(req: Request, ctx: RequestContext, res: Response): Response | Promise<Response> {
   const { status } = res;
   if (status < 200 || status === 204 || status === 206 || status === 304) return res;
   const size = bodySizeOf(res);
@@ -93,7 +94,7 @@ function compress(req: Request, res: Response): Response | Promise<Response> {
   const cacheControl = headers.get("cache-control");
   if (cacheControl !== null && NO_TRANSFORM.test(cacheControl)) return res;
 
-  const coding = preferredCoding(req.headers.get("accept-encoding"));
+  const coding = preferredCoding(headerOf(req, ctx, "accept-encoding"));
   if (coding === undefined || res.bodyUsed) return varied(res);
 
   if (zlib === undefined) {

@@ -5,7 +5,7 @@
  */
 
 import { bodySizeOf, staticBodyOf } from "../core/body_size.ts";
-import type { RequestContext } from "../core/context.ts";
+import { headerOf, type RequestContext } from "../core/context.ts";
 import { deriveRequest } from "../core/derive_request.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type Handler, isThenable, type Layer } from "../core/handler.ts";
@@ -220,15 +220,11 @@ class Entry implements RequestFacts {
     body: BodyCount | undefined,
     logged: boolean,
   ) {
-    const { headers } = req;
     this.logged = logged;
     this.body = body;
     this.status = status;
     const { method } = req;
-    // The body of these two is none to the runtime; it is read past and shown to nobody.
-    this.requestBytes = method === "GET" || method === "HEAD"
-      ? 0
-      : lengthOf(headers.get("content-length"));
+    this.requestBytes = declaredBytes(req, ctx);
     if (!logged) return;
     const peer = ctx.remoteAddr;
     this.clientAddress = peer;
@@ -240,16 +236,20 @@ class Entry implements RequestFacts {
     this.ltxnid = ctx.ltxnid;
     this.user = ctx.user?.name ?? "";
     this.token = ctx.token ?? "";
-    this.referer = headers.get("referer") ?? "";
-    this.userAgent = headers.get("user-agent") ?? "";
-    this.forwardedFor = forwardedFor(headers.get("x-forwarded-for"), peer);
+    this.referer = headerOf(req, ctx, "referer") ?? "";
+    this.userAgent = headerOf(req, ctx, "user-agent") ?? "";
+    this.forwardedFor = forwardedFor(headerOf(req, ctx, "x-forwarded-for"), peer);
     this.workerId = ctx.workerId;
     this.handlingMs = Math.floor(this.answeredAt - ctx.startedAt);
   }
 }
 
-/** Bytes a `Content-Length` declares; 0 where it is missing or makes no sense. */
-function lengthOf(header: string | null): number {
+/** Bytes the request declares to send; 0 where it declares none or makes no sense. */
+function declaredBytes(req: Request, ctx: RequestContext): number {
+  const { method } = req;
+  // The body of these two is none to the runtime; it is read past and shown to nobody.
+  if (method === "GET" || method === "HEAD") return 0;
+  const header = headerOf(req, ctx, "content-length");
   if (header === null) return 0;
   const bytes = Number(header);
   return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : 0;

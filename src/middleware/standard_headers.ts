@@ -4,13 +4,16 @@
  * @module
  */
 
-import { bodySizeOf } from "../core/body_size.ts";
+import { bodySizeOf, hasTextBody } from "../core/body_size.ts";
 import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 import { isBodyless } from "../core/status.ts";
-import { SOFTWARE } from "../core/version.ts";
 
-/** Adds `Server`, and `Content-Type: text/html` where a response with a body names no type. */
-export function standardHeaders(): Layer {
+/**
+ * Adds `Server`, unless its value is `""`, and `Content-Type: text/html` where a response with a body
+ * names no type.
+ */
+export function standardHeaders(server: string): Layer {
+  const complete = server === "" ? addType : (res: Response) => addBoth(res, server);
   return (next: Handler): Handler =>
     function standardHeaders(req, ctx) {
       const result = next(req, ctx);
@@ -18,26 +21,42 @@ export function standardHeaders(): Layer {
     };
 }
 
-function complete(res: Response): Response {
-  const { status } = res;
+/** Without `Server` most responses are complete, and only looking at their headers has a price. */
+function addType(res: Response): Response {
+  return isUntyped(res) ? change(res, (headers) => headers.set("content-type", "text/html")) : res;
+}
+
+function addBoth(res: Response, server: string): Response {
   // An upgrade must stay the object the runtime made, and an error response has no headers at all.
-  if (status < 200) return res;
-  const { headers } = res;
-  const untyped = !headers.has("content-type") && !isBodyless(status) && bodySizeOf(res) !== 0;
-  try {
-    headers.set("server", SOFTWARE);
+  if (res.status < 200) return res;
+  const untyped = isUntyped(res);
+  return change(res, (headers) => {
+    headers.set("server", server);
     if (untyped) headers.set("content-type", "text/html");
+  });
+}
+
+function isUntyped(res: Response): boolean {
+  // The runtime gives every text a type.
+  if (hasTextBody(res)) return false;
+  const { status } = res;
+  return status >= 200 && !isBodyless(status) && !res.headers.has("content-type") &&
+    bodySizeOf(res) !== 0;
+}
+
+function change(res: Response, edit: (headers: Headers) => void): Response {
+  try {
+    edit(res.headers);
     return res;
   } catch (error) {
     // Responses of fetch() and Response.redirect() cannot be changed.
     if (!(error instanceof TypeError)) throw error;
-    const copy = new Headers(headers);
-    copy.set("server", SOFTWARE);
-    if (untyped) copy.set("content-type", "text/html");
-    return new Response(isBodyless(status) ? null : res.body, {
-      status,
+    const headers = new Headers(res.headers);
+    edit(headers);
+    return new Response(isBodyless(res.status) ? null : res.body, {
+      status: res.status,
       statusText: res.statusText,
-      headers: copy,
+      headers,
     });
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RequestContext } from "../core/context.ts";
+import { headerOf, type RequestContext } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";
 import type { Handler } from "../core/handler.ts";
 import { GLOBAL_ID_HEADER, LOCAL_ID_HEADER, LOCAL_ID_STEP } from "../core/transaction.ts";
@@ -27,8 +27,8 @@ const LOCAL_ID = /^\d{1,9}$/;
  */
 export function transaction(next: Handler): Handler {
   return function transaction(req, ctx) {
-    const globalId = req.headers.get(GLOBAL_ID_HEADER);
-    if (globalId !== null) adopt(ctx, globalId, req.headers.get(LOCAL_ID_HEADER));
+    const globalId = headerOf(req, ctx, GLOBAL_ID_HEADER);
+    if (globalId !== null) adopt(ctx, globalId, headerOf(req, ctx, LOCAL_ID_HEADER));
     return next(req, ctx);
   };
 }

@@ -15,7 +15,7 @@ import type {
 } from "../core/app.ts";
 import { DEFAULT_BODY_LIMITS } from "../core/app.ts";
 import { bodyLimitsOf } from "../core/body_limits.ts";
-import { currentContext, type RequestContext } from "../core/context.ts";
+import { type RequestContext, runInContext } from "../core/context.ts";
 import { deriveRequest } from "../core/derive_request.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type Handler, isThenable } from "../core/handler.ts";
@@ -137,7 +137,7 @@ function handlerOf(call: FetchFunction, stripPrefix: boolean): Handler {
       : checked(result, ctx);
   }
   return function foreignApp(req, ctx) {
-    return currentContext.run(ctx, run, req, ctx);
+    return runInContext(ctx, run, req, ctx, undefined);
   };
 }
 

@@ -6,6 +6,7 @@
  */
 
 import type { LifecyclePhase } from "../core/app.ts";
+import { runOutside } from "../core/context.ts";
 import { installBodyMeter } from "../core/body_size.ts";
 import { isDevel } from "../core/environment.ts";
 import { compose, type Handler } from "../core/handler.ts";
@@ -92,16 +93,19 @@ export const startEngine: StartEngine = async (service, options) => {
     ? undefined
     : (await import("./tls.ts")).loadTls(service.ssl);
   const counters = openCounters(options.shared, options.workerIndex);
-  const table = await createMountTable(service.mounts, {
-    log: logger.get("app"),
-    serverLog: log,
-    maxAges: service.maxAges,
-    isDevel: isDevel(),
-  });
+  const table = await runOutside(() =>
+    createMountTable(service.mounts, {
+      log: logger.get("app"),
+      serverLog: log,
+      maxAges: service.maxAges,
+      isDevel: isDevel(),
+    })
+  );
   const { watched } = table;
   options.loaded?.(watched);
 
-  const run = (phase: LifecyclePhase): Promise<void> => runPhase(table, phase, log);
+  const run = (phase: LifecyclePhase): Promise<void> =>
+    runOutside(() => runPhase(table, phase, log));
   begun.use(wac.backends);
   begun.defer(() => run("umounted"));
   await run("beforeMount");
@@ -161,7 +165,7 @@ function pipeline(
 ): Handler {
   return compose([
     requestLog({ log: logger.lines("request"), off: service.logOff, connections, counters }),
-    standardHeaders(),
+    standardHeaders(service.serverHeader),
     compression(),
     errorGuard({ log: logger.get("app") }),
     transaction,

@@ -6,6 +6,7 @@
  */
 
 import { ConfigError } from "../core/errors.ts";
+import { SOFTWARE } from "../core/version.ts";
 import type { Preferences } from "../core/app.ts";
 import type { FrontKind, FrontLimits } from "./front.ts";
 
@@ -81,6 +82,8 @@ export interface Service {
   logDirectory: string | undefined;
   /** When to replace an overloaded worker. */
   criticalPoint: CriticalPoint | undefined;
+  /** Value of the `Server` header; `""` for none. */
+  serverHeader: string;
 }
 
 /** When a worker counts as overloaded. */
@@ -105,6 +108,7 @@ export const service: Service = {
   logOff: [],
   logDirectory: undefined,
   criticalPoint: undefined,
+  serverHeader: "Skitai",
 };
 
 /** Rejects option names nobody knows, naming the known ones. */
@@ -230,6 +234,31 @@ export function enableForward(fromPort = 80, toPort = 443, ip = ""): void {
     }
   }
   service.forward = { fromPort, toPort, ip };
+}
+
+/**
+ * What the `Server` header of responses says: `"name"` (default) `Skitai`, `"version"` also the version,
+ * `Skitai/<major>.<minor>`, `"off"` leaves the header out.
+ *
+ * @throws {ConfigError} for anything else.
+ */
+export function setServerHeader(content: "name" | "version" | "off"): void {
+  switch (content) {
+    case "name":
+      service.serverHeader = "Skitai";
+      break;
+    case "version":
+      service.serverHeader = SOFTWARE;
+      break;
+    case "off":
+      service.serverHeader = "";
+      break;
+    default:
+      throw new ConfigError(
+        "setServerHeader",
+        `${JSON.stringify(content)} is none of "name", "version", "off"`,
+      );
+  }
 }
 
 /** Writes all logs to files, by default in `/var/log/skitai/<name>`; a foreground run keeps the console too. */

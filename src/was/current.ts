@@ -5,7 +5,7 @@
  * @module
  */
 
-import { currentContext } from "../core/context.ts";
+import { runningContext } from "../core/context.ts";
 import { atilaOnly, detachedWas, Was, wasOf } from "./was.ts";
 
 /**
@@ -41,7 +41,7 @@ export const was: Was = new Proxy(Object.create(Was.prototype) as Was, {
 });
 
 function present(): Was {
-  const ctx = currentContext.getStore();
+  const ctx = runningContext();
   return ctx === undefined ? detachedWas() : wasOf(ctx);
 }
 

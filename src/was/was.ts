@@ -4,7 +4,7 @@
  * @module
  */
 
-import { currentContext, type RequestContext } from "../core/context.ts";
+import { type RequestContext, runningContext } from "../core/context.ts";
 import { nextChildIds, transactionText } from "../core/transaction.ts";
 import type { OffloadPool } from "../clients/offload/pool.ts";
 import { type Alias, aliases, type AliasRegistry, findAlias } from "./aliases.ts";
@@ -148,9 +148,15 @@ export class Was implements Requester, DatabaseOwner {
     wac.logger.get(at).log(message, category, this.txnid());
   }
 
-  /** Writes an error with its stack to the app log. */
-  traceback(error: unknown, id: string = this.txnid()): void {
-    wac.logger.get("app").trace(error, id);
+  /**
+   * Writes an error with its stack and causes to the app log, as type `expt`.
+   *
+   * @param error Default: the place of the call, which is all there is to tell.
+   * @param id Identifier to find the entry by. Default: the transaction, {@link txnid}.
+   */
+  traceback(error?: unknown, id = ""): void {
+    const thrown = error ?? new Error("was.traceback() was called without an error");
+    wac.logger.get("app").trace(thrown, id || this.txnid());
   }
 }
 
@@ -229,7 +235,7 @@ export function wasOf(ctx: RequestContext): Was {
 
 /** The service object of the running request. @throws {Error} when no request is running. */
 export function currentWas(): Was {
-  const ctx = currentContext.getStore();
+  const ctx = runningContext();
   if (ctx === undefined) {
     throw new Error("Cannot use was here: no request is running in this asynchronous context");
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { FetchInfo } from "../../src/core/app.ts";
-import { createContext, currentContext, type RequestContext } from "../../src/core/context.ts";
+import { createContext, type RequestContext, runningContext } from "../../src/core/context.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { ForeignApp, isFetchApp } from "../../src/mounts/fetch_app.ts";
 import { currentWas, setWasClass, Was } from "../../src/was/was.ts";
@@ -174,7 +174,7 @@ Deno.test("EXT-03 parallel requests never see each other's context", async () =>
     await new Promise<void>((resolve) => gates.push(resolve));
     await Promise.resolve();
     assert.equal(currentWas(), before);
-    assert.equal(before.ctx, currentContext.getStore());
+    assert.equal(before.ctx, runningContext());
     return new Response(`${req.headers.get("x-n")} ${before.txnid()}`);
   });
   const pending = Array.from(
@@ -185,7 +185,7 @@ Deno.test("EXT-03 parallel requests never see each other's context", async () =>
   for (const open of gates.toReversed()) open();
   const texts = await Promise.all(pending.map(async (res) => await (await res).text()));
   assert.deepEqual(texts, Array.from({ length: 20 }, (_, n) => `${n} g${n}/${1000 + n}`));
-  assert.equal(currentContext.getStore(), undefined);
+  assert.equal(runningContext(), undefined);
   assert.throws(() => currentWas(), /no request is running/);
 });
 

@@ -1,15 +1,17 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { createContext, currentContext } from "../../src/core/context.ts";
+import { createContext, type RequestContext, runInContext } from "../../src/core/context.ts";
 import { was } from "../../src/was/current.ts";
 import { wac } from "../../src/was/wac.ts";
 import { currentWas, setWasClass, Was, wasOf } from "../../src/was/was.ts";
 import { recordLogs } from "../_support/log_recorder.ts";
 
 const ctxOf = (gtxnid: string) => createContext({ url: "http://a.test/", gtxnid });
+const within = <R>(ctx: RequestContext, run: () => R): R =>
+  runInContext(ctx, run, undefined, undefined, undefined);
 
 Deno.test("WAS-01 the imported was is that of the running request", async () => {
   const seen = await Promise.all(["A", "B"].map((id) =>
-    currentContext.run(ctxOf(id), async () => {
+    within(ctxOf(id), async () => {
       await Promise.resolve();
       const before = was.txnid();
       await new Promise((resolve) => setTimeout(resolve, 1));
@@ -18,7 +20,7 @@ Deno.test("WAS-01 the imported was is that of the running request", async () => 
   ));
   deepEqual(seen, ["A", "B"].map((id) => [`${id}/1000`, `${id}/1000`, id, `${id}/1000`]));
   const ctx = ctxOf("C");
-  currentContext.run(ctx, () => {
+  within(ctx, () => {
     equal(was.get, wasOf(ctx).get);
     ok("txnid" in was && was instanceof Was);
     Object.assign(was, { mine: 1 });
@@ -29,7 +31,7 @@ Deno.test("WAS-01 the imported was is that of the running request", async () => 
 
 Deno.test("WAS-01 members of Atila say what they need", () => {
   const loose = was as unknown as Record<string, unknown>;
-  currentContext.run(ctxOf("A"), () => {
+  within(ctxOf("A"), () => {
     for (const name of ["request", "response", "session", "g", "render", "app", "cookie", "mbox"]) {
       throws(() => loose[name], new RegExp(`was.${name} here: it needs Atila`));
     }
@@ -55,7 +57,7 @@ Deno.test("WAS-01 a subclass is used for requests from when it is set", () => {
   }
   setWasClass(Other);
   try {
-    currentContext.run(ctxOf("A"), () => {
+    within(ctxOf("A"), () => {
       equal((was as Other).session, "of Atila");
     });
     ok(Object.getPrototypeOf(was) === Was.prototype);
@@ -70,7 +72,7 @@ Deno.test("SRV-30 registered objects are members of was, taken names are refused
   const search = { find: () => 1 };
   wac.register("searcher", search);
   equal(loose()["searcher"], search);
-  currentContext.run(ctxOf("A"), () => equal(loose()["searcher"], search));
+  within(ctxOf("A"), () => equal(loose()["searcher"], search));
   equal((new Was() as unknown as Record<string, unknown>)["searcher"], search);
   throws(() => wac.register("searcher", {}), /"searcher": was.searcher exists already/);
   for (const name of ["get", "log", "ctx", "session", "request", "constructor"]) {

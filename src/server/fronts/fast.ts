@@ -16,6 +16,7 @@ import { FastContext, type FastShare, PeerNumbers } from "./fast_context.ts";
 import { guardRequest, type RequestGuard } from "./guarded_request.ts";
 import { CutError, guardStream } from "./guarded_response.ts";
 import { deadline, delay } from "./deadline.ts";
+import { peekHeader } from "./header_peek.ts";
 import { PendingWork } from "./pending_work.ts";
 import { RefusalLog } from "./refusal_log.ts";
 import {
@@ -152,7 +153,7 @@ class FastFront implements Front {
 
   readonly #onRequest = (req: Request, info: Info): Response | Promise<Response> => {
     const { method } = req;
-    const host = req.headers.get("host");
+    const host = peekHeader(req, "host");
     if (host === null) {
       if (this.#lacksHost(req)) return this.#refuse(req, info, BAD_HOST);
     } else if (host !== this.#knownHost) {

@@ -6,6 +6,7 @@
 
 import { type Completion, hostnameOf, type HttpVersion } from "../../core/context.ts";
 import { FrontContext, type FrontShare } from "./front_context.ts";
+import { peekHeader } from "./header_peek.ts";
 import { plainAddress } from "./request_rules.ts";
 
 /** What the `fast` front lends to its contexts. */
@@ -55,6 +56,11 @@ export class FastContext extends FrontContext {
 
   override get hostname(): string {
     return hostnameOf(this.address.slice(this.share.scheme.length + 3, this.targetStart));
+  }
+
+  /** Value of a request header, without asking for all of them. */
+  header(name: string): string | null {
+    return peekHeader(this.#req, name);
   }
 
   override get completion(): Promise<Completion> {

@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+
+/** Each case needs a runtime of its own, because the first waiting handler changes it for good. */
+async function run(script: string): Promise<unknown> {
+  const context = new URL("../../src/core/context.ts", import.meta.url).href;
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = join(directory, "case.ts");
+    await Deno.writeTextFile(
+      file,
+      `import { createContext, runInContext, runningContext, runOutside } from "${context}";
+const ctx = (requestId: number) => createContext({ url: "http://a.test/", requestId });
+const id = () => runningContext()?.requestId ?? null;
+const call = <T>(requestId: number, f: () => T): T =>
+  runInContext(ctx(requestId), f, undefined, undefined, undefined);
+const turn = () => new Promise<void>((resolve) => setTimeout(resolve));
+const said: unknown[] = [];
+${script}
+console.log(JSON.stringify(said));`,
+    );
+    const { stdout, stderr, success } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", file],
+      stdin: "null",
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
+    return JSON.parse(new TextDecoder().decode(stdout));
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("EXT-03 WAS-01 handlers that answer at once find their request, nested ones too", async () => {
+  assert.deepEqual(
+    await run(`
+      said.push(id());
+      call(1, () => { said.push(id()); call(2, () => said.push(id())); said.push(id()); });
+      try { call(3, () => { said.push(id()); throw new Error("x"); }); } catch { said.push(id()); }
+      said.push(id());`),
+    [null, 1, 2, 1, 3, null, null],
+  );
+});
+
+Deno.test("EXT-03 WAS-01 the first handler that waits finds its request, among others and afterwards", async () => {
+  assert.deepEqual(
+    await run(`
+      const gate = Promise.withResolvers<void>();
+      call(1, () => said.push(id()));
+      const first = call(2, async () => { await gate.promise; said.push(id()); await turn(); return id(); });
+      const second = call(3, async () => { said.push(id()); await turn(); return id(); });
+      call(4, () => said.push(id()));
+      said.push(await second);
+      gate.resolve();
+      said.push(await first);
+      await turn();
+      said.push(id());
+      said.push(await call(5, async () => { await turn(); return id(); }));`),
+    [1, 3, 4, 3, 2, 2, null, 5],
+  );
+});
+
+Deno.test("EXT-03 WAS-01 many waiting handlers at once never see each other's request", async () => {
+  assert.deepEqual(
+    await run(`
+      const work = async (n: number) => {
+        for (let step = 0; step < 5; step++) {
+          await (step % 2 === 0 ? turn() : Promise.resolve());
+          if (id() !== n) return [n, id()];
+        }
+        return true;
+      };
+      const all = Array.from({ length: 200 }, (_, n) => call(n + 1, () => work(n + 1)));
+      said.push((await Promise.all(all)).filter((ok) => ok !== true));`),
+    [[]],
+  );
+});
+
+Deno.test("EXT-03 code started outside belongs to no request, even while the first one waits", async () => {
+  assert.deepEqual(
+    await run(`
+      const gate = Promise.withResolvers<void>();
+      const outside = runOutside(async () => { await gate.promise; return id(); });
+      const first = call(1, async () => { gate.resolve(); await turn(); return id(); });
+      said.push(await outside, await first);`),
+    [null, 1],
+  );
+});
