@@ -7,7 +7,7 @@ import { Atila } from "@skitai/skitai/atila";
 const slow = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async (req) => {
   const ms = Number(new URL(req.url).searchParams.get("ms"));
   await new Promise((resolve) => setTimeout(resolve, ms));
-  return Response.json({ ms });
+  return Response.json(ms);
 });
 skitai.alias("@slow", skitai.PROTO_HTTP, `127.0.0.1:${slow.addr.port}`);
 
@@ -15,12 +15,10 @@ const app = new Atila(import.meta.url);
 
 app.route("/", async (was) => {
   const started = performance.now();
-  const requests = [10, 20, 30, 40, 50].map((ms) => was.get(`@slow/wait?ms=${ms}`));
-  const waited: number[] = [];
-  for (const request of requests) {
-    const { ms } = await request.dataOrThrow() as { ms: number };
-    waited.push(ms);
-  }
+  const requests = [10, 20, 30, 40, 50].map((ms) => was.get<number>("@slow/", { ms }));
+  // All of them are on their way; waiting for the first is waiting for the others, too.
+  const waited = [];
+  for (const request of requests) waited.push(await request.dataOrThrow());
   return was.response.API({ waited, took: Math.round(performance.now() - started) });
 });
 

@@ -3,8 +3,9 @@
 import { Hono } from "hono";
 import * as skitai from "@skitai/skitai";
 
+// Apps see the full path, so the prefix is theirs, too.
 const api = new Hono().basePath("/api");
-api.get("/", (c) => c.json({ framework: "Hono", transaction: skitai.was.txnid() }));
+api.get("/hello", (c) => c.json({ framework: "Hono", transaction: skitai.was.txnid() }));
 
 skitai.mount("/api", api);
 skitai.mount("/now", () => new Response(new Date().toISOString()));

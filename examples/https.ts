@@ -1,14 +1,15 @@
 /**
- * HTTPS with HTTP/2, and a plain port that forwards to it. Give the certificate on the command line:
- * `deno run -A examples/https.ts --cert cert.pem --key key.pem`.
+ * HTTPS with HTTP/2, and a plain port that forwards to it. The certificate comes from the command line:
+ * `deno run -A examples/https.ts --cert cert.pem --key key.pem --forward 8080`.
  */
 
 import * as skitai from "@skitai/skitai";
 
 const [options] = skitai.argopt("", ["cert=", "key=", "forward="]);
 const given = new Map(options);
+const port = 5000;
 
 skitai.enableSsl(given.get("--cert") ?? "cert.pem", given.get("--key"));
-if (given.has("--forward")) skitai.enableForward(Number(given.get("--forward")), 5000, "127.0.0.1");
+if (given.has("--forward")) skitai.enableForward(Number(given.get("--forward")), port, "127.0.0.1");
 skitai.mount("/", () => new Response("private\n"));
-await skitai.run();
+await skitai.run({ port });

@@ -1,1 +1,1 @@
-document.documentElement.dataset.ready = "true";
+document.querySelector("time").textContent = new Date(document.lastModified).toLocaleString();
