@@ -6,9 +6,16 @@
 
 import { HttpError } from "../core/errors.ts";
 import type { Flat, Rule, RuleArguments } from "./rule.ts";
+import { UploadedFile } from "./uploaded_file.ts";
 
 /** Marks a declared argument that must be given. */
 export const REQUIRED: unique symbol = Symbol("required");
+
+/** Marks a declared argument that must be an uploaded file. */
+export const FILE: unique symbol = Symbol("file");
+
+/** Marks a declared argument that is a list of uploaded files, empty when there is none. */
+export const FILES: unique symbol = Symbol("files");
 
 /** Where an argument came from, for error messages. */
 export type ArgumentSource = "path" | "query" | "body";
@@ -27,7 +34,7 @@ export const newValues: () => Values = (() => {
   return () => new Constructor();
 })();
 
-/** Declared arguments: a default for each, or {@link REQUIRED}. */
+/** Declared arguments: a default for each, or {@link REQUIRED}, {@link FILE} or {@link FILES}. */
 export type ArgumentDefaults = Record<string, unknown>;
 
 /** The part of the Standard Schema interface that is used; Zod, Valibot, ArkType and others have it. */
@@ -60,6 +67,8 @@ export interface SchemaIssue {
 
 /** Type of a declared argument, from its default. */
 export type Widened<T> = T extends typeof REQUIRED ? string
+  : T extends typeof FILE ? UploadedFile
+  : T extends typeof FILES ? UploadedFile[]
   : T extends string ? string
   : T extends number ? number
   : T extends boolean ? boolean
@@ -166,8 +175,17 @@ function convert(
   status: number,
 ): unknown {
   if (like === null || like === undefined) return value;
+  if (like === FILES) {
+    const all = Array.isArray(value) ? value : [value];
+    if (all.every((one) => one instanceof UploadedFile)) return all;
+    throw bad(name, source, "expected files", status);
+  }
   if (Array.isArray(like)) return Array.isArray(value) ? value : [value];
   if (Array.isArray(value)) throw bad(name, source, "given more than once", status);
+  if (like === FILE) {
+    if (value instanceof UploadedFile) return value;
+    throw bad(name, source, "expected a file", status);
+  }
   switch (like === REQUIRED ? "string" : typeof like) {
     case "string":
       if (typeof value === "string") return value;
@@ -230,10 +248,10 @@ export function createBinder({ rule, args, rest, status }: Declaration): Binder 
       const inQuery = queried?.[name];
       const inBody = body?.[name];
       if (inQuery === undefined && inBody === undefined) {
-        if (defaults[name] === REQUIRED) {
+        if (defaults[name] === REQUIRED || defaults[name] === FILE) {
           throw new HttpError(status(), `Argument "${name}" is required`);
         }
-        values[name] = defaults[name];
+        values[name] = defaults[name] === FILES ? [] : defaults[name];
       } else if (inQuery !== undefined && inBody !== undefined) {
         const both = [inQuery, inBody].flat();
         values[name] = convert(name, "query", both, defaults[name], status());

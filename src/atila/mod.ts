@@ -29,7 +29,7 @@ export type { Status, StatusLike } from "../core/status.ts";
 export type { TemplateEngine } from "./templates/engine.ts";
 export { TemplateError } from "./templates/template_error.ts";
 export type { Body, ErrorHandler, RouteHandler } from "./atila.ts";
-export { REQUIRED } from "./arguments.ts";
+export { FILE, FILES, REQUIRED } from "./arguments.ts";
 export type {
   ArgumentDefaults,
   ArgumentsOf,

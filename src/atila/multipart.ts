@@ -141,8 +141,12 @@ class FormReader {
     for await (const chunk of arriving(body)) {
       size += chunk.byteLength;
       if (size > maxBytes) throw tooLarge(`A multipart body may have ${maxBytes} bytes here`);
-      if (size > maxRawBytes) raw = undefined;
-      else raw?.push(chunk);
+      if (size <= maxRawBytes) {
+        raw?.push(chunk);
+      } else if (raw !== undefined) {
+        raw = undefined;
+        this.#spool.ownsChunks = true;
+      }
       await parts.write(chunk);
     }
     if (size === 0) return { values: newValues(), files: [], size, raw };
