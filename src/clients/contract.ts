@@ -39,6 +39,8 @@ export interface Outcome {
   readonly url?: string;
   /** Earlier responses of a redirect chain, oldest first. */
   readonly history?: readonly Outcome[];
+  /** It failed before the backend can have acted on it: another member may be asked. */
+  readonly undelivered?: boolean;
 }
 
 /** Sends one request. Starts at once, never rejects, and gives up its connection when the signal aborts. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type Placeholder, SqlTemplate } from "./sql/template.ts";
+
 /** Values bound to the placeholders of a statement: in order, or by name. */
 export type SqlParams = readonly unknown[] | Readonly<Record<string, unknown>>;
 
@@ -27,15 +29,27 @@ export interface SqlConvertible {
   toSQL(): unknown;
 }
 
+/** Something that holds its statement, as text or in another accepted form. */
+export interface QueryHolder {
+  /** The statement. */
+  readonly query: unknown;
+}
+
 /** One statement in any accepted form. */
 export type StatementLike =
   | string
+  | SqlTemplate
   | Compilable
   | SqlConvertible
+  | QueryHolder
+  | { readonly text: string; readonly values?: readonly unknown[] }
   | { readonly sql: string; readonly params?: SqlParams };
 
-/** What `execute` takes: one statement, or a list that is run together. */
-export type StatementInput = StatementLike | readonly StatementLike[];
+/**
+ * What `execute` takes: one statement, or a list that is run together. As the tag of a template it
+ * takes the text with its values in place.
+ */
+export type StatementInput = StatementLike | readonly StatementLike[] | TemplateStringsArray;
 
 /**
  * Brings what was given to `execute` to a list of statements.
@@ -44,10 +58,20 @@ export type StatementInput = StatementLike | readonly StatementLike[];
  * object holds values by name, anything else is a value each. They go with a lone statement that
  * brings none of its own.
  *
+ * @param placeholder What templates have in place of their values. Default `?`.
  * @throws {TypeError} for SQL that is empty or no text, and for values that belong to no statement.
  */
-export function toStatements(input: unknown, params: readonly unknown[] = []): Statement[] {
-  const statements = Array.isArray(input) ? input.flatMap((member) => toOwn(member)) : toOwn(input);
+export function toStatements(
+  input: unknown,
+  params: readonly unknown[] = [],
+  placeholder: Placeholder = () => "?",
+): Statement[] {
+  if (Array.isArray(input) && "raw" in input) {
+    return toOwn(new SqlTemplate(input as string[], params), placeholder);
+  }
+  const statements = Array.isArray(input)
+    ? input.flatMap((member) => toOwn(member, placeholder))
+    : toOwn(input, placeholder);
   if (statements.length === 0) throw new TypeError("Cannot execute an empty list of statements");
   const given = givenParams(params);
   if (given === undefined) return statements;
@@ -76,23 +100,52 @@ function givenParams(params: readonly unknown[]): SqlParams | undefined {
 }
 
 /** One member of the input; Knex may build several statements of it. */
-function toOwn(input: unknown): Statement[] {
+function toOwn(input: unknown, placeholder: Placeholder): Statement[] {
   if (typeof input === "string") return [checked(input, [])];
-  if (typeof input !== "object" || input === null) throw unusable(input);
-  const { compile, toSQL } = input as Record<string, unknown>;
+  if (input === null || typeof input !== "object" && typeof input !== "function") {
+    throw unusable(input);
+  }
+  if (input instanceof SqlTemplate) return [fromParts(input.render(placeholder))];
+  const { compile, toSQL, query } = input as Record<string, unknown>;
   if (typeof compile === "function") return [fromParts(compile.call(input))];
   if (typeof toSQL === "function") {
     const built: unknown = toSQL.call(input);
-    return Array.isArray(built) ? built.map(fromParts) : [fromParts(built)];
+    return Array.isArray(built) ? built.map(native) : [native(built)];
   }
+  if (query !== undefined && typeof query !== "function") return held(input, query, placeholder);
   return [fromParts(input)];
+}
+
+/** Knex builds a form with question marks, and makes that of its dialect when asked. */
+function native(built: unknown): Statement {
+  const { toNative } = (built ?? {}) as Record<string, unknown>;
+  return fromParts(typeof toNative === "function" ? toNative.call(built) : built);
+}
+
+/** A statement in the property `query`: a text with the values beside it, or any other form. */
+function held(holder: object, query: unknown, placeholder: Placeholder): Statement[] {
+  if (typeof query === "string") return [fromParts({ ...holder, sql: query })];
+  if (typeof query === "object" && query !== null && isPrinted(query)) {
+    return [fromParts({ ...holder, sql: String(query) })];
+  }
+  return toOwn(query, placeholder);
+}
+
+/** True for an object that is nothing but its text. */
+function isPrinted(query: object): boolean {
+  const { toString, compile, toSQL, sql, text } = query as Record<string, unknown>;
+  return toString !== Object.prototype.toString && compile === undefined && toSQL === undefined &&
+    sql === undefined && text === undefined;
 }
 
 /** Reads a built statement; the libraries disagree on the name of the values. */
 function fromParts(built: unknown): Statement {
   if (typeof built !== "object" || built === null) throw unusable(built);
-  const { sql, params, parameters, bindings } = built as Record<string, unknown>;
-  const values = params ?? parameters ?? bindings ?? [];
+  const { text, params, parameters, bindings, values: listed, sql = text } = built as Record<
+    string,
+    unknown
+  >;
+  const values = params ?? parameters ?? bindings ?? listed ?? [];
   if (!Array.isArray(values) && !isRecord(values)) {
     throw new TypeError(
       `Cannot bind ${describe(values)}: expected a list of values or a record of them`,

@@ -1,0 +1,396 @@
+/**
+ * PostgreSQL as a backend.
+ *
+ * A statement has a connection to itself, so that it can be cancelled without harm to others. Only
+ * short statements that read share connections when all are busy.
+ *
+ * A statement that may write reaches the server at most once. One that reads is sent a second time when
+ * a pooled connection turns out to be dead, in a transaction that cannot write.
+ *
+ * @module
+ */
+
+import { Pool } from "../../net/pool.ts";
+import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
+import {
+  answered,
+  type DatabaseTarget,
+  failure,
+  MAX_CONNECTIONS,
+  MAX_WAITING,
+  nameOf,
+  poolKey,
+} from "../database.ts";
+import { type Statement, toStatements } from "../statement.ts";
+import { isLost, PgConnection } from "./connection.ts";
+import { type PgText, readText, valuesOf } from "./text.ts";
+
+/** Options of a {@link PostgresqlClient}. */
+export interface PostgresqlClientOptions {
+  /** Seconds after which an idle connection is not reused; asked each time. Default 1200. */
+  readonly idleSeconds?: () => number;
+}
+
+/** A pool nobody used for that long is forgotten. */
+const FORGET_MS = 20 * 60 * 1000;
+/** A statement that is to write looks whether a connection idle for that long is still there. */
+const LOOK_AFTER_MS = 50;
+/** Texts remembered, and the longest that is. */
+const MAX_TEXTS = 500;
+const MAX_TEXT_LENGTH = 8192;
+/** A text run that often is prepared. */
+const PREPARE_AFTER = 2;
+/** Statements that take less, in milliseconds, may share a connection; so many at once. */
+const SHORT_MS = 20;
+const MAX_SHARED = 16;
+
+interface Step {
+  readonly text: PgText;
+  readonly values: readonly unknown[];
+}
+
+/** The connections to one database. */
+class PgPool extends Pool<PgConnection> {
+  /** Connections that short reads share now. */
+  readonly shared = new Set<PgConnection>();
+}
+
+/** Sends statements over pooled connections. */
+export class PostgresqlClient implements Client {
+  readonly #idleSeconds: () => number;
+  readonly #pools = new Map<string, PgPool>();
+  readonly #connections = new Set<PgConnection>();
+  readonly #texts = new Map<string, PgText>();
+  #closed = false;
+
+  /** Makes a client without connections. */
+  constructor(options: PostgresqlClientOptions = {}) {
+    this.#idleSeconds = options.idleSeconds ?? (() => 1200);
+  }
+
+  /**
+   * Prepares a request: `send(signal)` runs the statements and resolves to the rows of the last one.
+   *
+   * Nothing is thrown: SQL that is empty or no text, values that do not fit, and whatever the server
+   * says are outcomes with status 2 and code 500.
+   *
+   * @param statements What `toStatements` takes; a list runs as a whole or not at all.
+   * @param params The further arguments of `execute`.
+   */
+  request(
+    target: DatabaseTarget,
+    statements: unknown,
+    params: readonly unknown[] = [],
+  ): Send {
+    return (signal) => this.send(target, statements, params, signal);
+  }
+
+  /** Runs statements; see {@link request}. */
+  async send(
+    target: DatabaseTarget,
+    statements: unknown,
+    params: readonly unknown[],
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    let steps: Step[];
+    try {
+      steps = this.#steps(toStatements(statements, params, (n) => `$${n}`));
+    } catch (error) {
+      return failure(target, error, signal);
+    }
+    const pool = this.#poolOf(target);
+    const [step] = steps;
+    if (steps.length > 1) return await this.#list(target, pool, steps, signal);
+    return await this.#single(target, pool, step!, signal);
+  }
+
+  /** Connections leased, being opened and waited for; for choosing among members. */
+  load(target: DatabaseTarget): number {
+    return this.#pools.get(poolKey(target))?.load ?? 0;
+  }
+
+  /** Current counts. */
+  stats(): ClientStats {
+    let open = 0;
+    let busy = 0;
+    for (const pool of this.#pools.values()) {
+      open += pool.open;
+      busy += pool.busy;
+    }
+    return { open, busy };
+  }
+
+  /** Closes connections that have been idle for too long, and forgets pools nobody uses. */
+  maintain(): void {
+    const oldest = performance.now() - FORGET_MS;
+    for (const [key, pool] of this.#pools) {
+      pool.maintain();
+      if (pool.open === 0 && pool.load === 0 && pool.usedAt < oldest) this.#pools.delete(key);
+    }
+  }
+
+  /** Closes all connections; statements under way fail. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    const pools = [...this.#pools.values()];
+    this.#pools.clear();
+    await Promise.all(pools.map((pool) => pool[Symbol.asyncDispose]()));
+    await Promise.all([...this.#connections].map((connection) => connection.closed));
+  }
+
+  #poolOf(target: DatabaseTarget): PgPool {
+    const key = poolKey(target);
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      pool = new PgPool({
+        name: nameOf(target),
+        open: async (signal) => {
+          const connection = await PgConnection.open(target, signal);
+          this.#connections.add(connection);
+          connection.closed.then(() => this.#connections.delete(connection));
+          return connection;
+        },
+        max: target.maxConnections ?? MAX_CONNECTIONS,
+        maxWaiting: MAX_WAITING,
+        idleSeconds: this.#idleSeconds,
+      });
+      if (!this.#closed) this.#pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  /** Reads the texts; those that come often are read once. */
+  #steps(statements: readonly Statement[]): Step[] {
+    return statements.map(({ sql, params }) => {
+      // what a text means depends on how many values it gets, or on their names
+      const shape = Array.isArray(params) ? params.length : Object.keys(params).join();
+      const key = `${shape} ${sql}`;
+      let text = this.#texts.get(key);
+      if (text === undefined) {
+        text = readText(sql, params);
+        if (sql.length <= MAX_TEXT_LENGTH) {
+          if (this.#texts.size >= MAX_TEXTS) this.#texts.clear();
+          this.#texts.set(key, text);
+        }
+      }
+      return { text, values: valuesOf(text, params) };
+    });
+  }
+
+  async #single(
+    target: DatabaseTarget,
+    pool: PgPool,
+    step: Step,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { text, values } = step;
+    const short = text.read && text.runs >= PREPARE_AFTER && text.slowest < SHORT_MS;
+    let lost: unknown;
+    for (let attempt = 1;; attempt++) {
+      let connection: PgConnection;
+      let reused = true;
+      try {
+        signal.throwIfAborted();
+        if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
+        const found = attempt === 1 && short ? share(pool) : undefined;
+        if (found !== undefined) connection = found;
+        else ({ connection, reused } = await this.#lease(pool, signal, !text.read, attempt > 1));
+      } catch (error) {
+        return failure(target, lost ?? error, signal, lost === undefined);
+      }
+      if (short) share(pool, connection);
+      try {
+        const data = attempt === 1
+          ? await this.#run(connection, step, signal, !short)
+          : await readOnly(connection, text.sql, values, signal);
+        return answered(target, data);
+      } catch (error) {
+        if (lost !== undefined) return failure(target, isReadOnly(error) ? lost : error, signal);
+        if (!reused || !text.read || !isLost(error) || signal.aborted) {
+          return failure(target, error, signal);
+        }
+        lost = error;
+        connection.retire();
+      } finally {
+        this.#giveBack(pool, connection, short);
+      }
+    }
+  }
+
+  /** Runs one text, and measures it. */
+  async #run(
+    connection: PgConnection,
+    { text, values }: Step,
+    signal: AbortSignal,
+    cancel: boolean,
+  ): Promise<Record<string, unknown>[]> {
+    const start = performance.now();
+    // only a lone statement can be prepared, and only one that comes again is worth it
+    const mode = text.read && text.runs >= PREPARE_AFTER
+      ? "prepared"
+      : values.length === 0
+      ? "simple"
+      : text.runs >= PREPARE_AFTER
+      ? "prepared"
+      : "once";
+    try {
+      const rows = await connection.run(text.sql, values, mode, signal, cancel);
+      if (text.control) await this.#assertEnded(connection, signal);
+      return rows;
+    } catch (error) {
+      if (text.control && connection.usable) await this.#assertEnded(connection, signal, error);
+      throw error;
+    } finally {
+      if (text.session) connection.retire();
+      text.runs++;
+      // an outlier is forgotten in time
+      text.slowest = Math.max(performance.now() - start, text.slowest * 0.9);
+    }
+  }
+
+  /** Several statements with values of their own: as a whole or not at all. */
+  async #list(
+    target: DatabaseTarget,
+    pool: PgPool,
+    steps: readonly Step[],
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    let connection: PgConnection;
+    try {
+      signal.throwIfAborted();
+      if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
+      ({ connection } = await this.#lease(pool, signal, true, false));
+    } catch (error) {
+      return failure(target, error, signal, true);
+    }
+    try {
+      if (steps.every(({ values }) => values.length === 0)) {
+        const text = joined(steps);
+        return answered(target, await this.#run(connection, { text, values: [] }, signal, true));
+      }
+      const own = steps.some(({ text }) => text.control);
+      if (!own) await connection.run("begin", [], "simple", signal);
+      try {
+        let data: unknown = [];
+        for (const step of steps) {
+          data = await connection.run(
+            step.text.sql,
+            step.values,
+            step.values.length === 0 ? "simple" : "once",
+            signal,
+          );
+        }
+        if (own) await this.#assertEnded(connection, signal);
+        else await connection.run("commit", [], "simple", signal);
+        return answered(target, data);
+      } catch (error) {
+        if (connection.usable) await this.#assertEnded(connection, signal, error);
+        throw error;
+      }
+    } catch (error) {
+      return failure(target, error, signal);
+    } finally {
+      if (steps.some(({ text }) => text.session)) connection.retire();
+      this.#giveBack(pool, connection, false);
+    }
+  }
+
+  /** A connection must not go back with a transaction in it: whoever comes next would write into it. */
+  async #assertEnded(
+    connection: PgConnection,
+    signal: AbortSignal,
+    failed?: unknown,
+  ): Promise<void> {
+    let open: boolean;
+    try {
+      open = await connection.rollback(signal);
+    } catch (error) {
+      connection.retire();
+      throw failed ?? error;
+    }
+    if (open && failed === undefined) {
+      throw new Error(
+        "The transaction was left open and has been rolled back: send begin and commit in one call",
+      );
+    }
+  }
+
+  /** A connection; one that has been idle for a while is looked at before something is written to it. */
+  async #lease(pool: PgPool, signal: AbortSignal, look: boolean, fresh: boolean) {
+    for (;;) {
+      const lease = await pool.lease(signal, fresh);
+      const { connection, reused } = lease;
+      if (!look || !reused || performance.now() - connection.idleSince < LOOK_AFTER_MS) {
+        return lease;
+      }
+      // the news that the server has closed it may be waiting in the event loop
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (connection.usable) return lease;
+      pool.release(connection);
+    }
+  }
+
+  #giveBack(pool: PgPool, connection: PgConnection, shared: boolean): void {
+    if (shared) {
+      connection.shared--;
+      if (!connection.usable) pool.shared.delete(connection);
+      if (connection.shared > 0) return;
+      pool.shared.delete(connection);
+    }
+    const { cancelling } = connection;
+    if (cancelling === undefined) pool.release(connection);
+    else cancelling.then(() => pool.release(connection));
+  }
+}
+
+/** A connection that short reads share and that can take one more; or makes one such. */
+function share(pool: PgPool, connection?: PgConnection): PgConnection | undefined {
+  if (connection !== undefined) {
+    connection.shared++;
+    if (connection.usable) pool.shared.add(connection);
+    return connection;
+  }
+  const idle = pool.take();
+  if (idle !== undefined) return idle;
+  // those who wait for a connection of their own come first
+  if (pool.load > pool.busy) return undefined;
+  let best: PgConnection | undefined;
+  for (const one of pool.shared) {
+    if (!one.usable) pool.shared.delete(one);
+    else if (one.shared < (best?.shared ?? MAX_SHARED)) best = one;
+  }
+  return best;
+}
+
+/** Runs a text that reads where it cannot write. */
+async function readOnly(
+  connection: PgConnection,
+  sql: string,
+  values: readonly unknown[],
+  signal: AbortSignal,
+): Promise<Record<string, unknown>[]> {
+  await connection.run("begin read only", [], "simple", signal);
+  try {
+    return await connection.run(sql, values, values.length === 0 ? "simple" : "once", signal);
+  } finally {
+    if (connection.usable) await connection.run("rollback", [], "simple", signal);
+  }
+}
+
+function isReadOnly(error: unknown): boolean {
+  return (error as { code?: unknown }).code === "25006";
+}
+
+/** Statements without values as one text, which the server runs as a whole or not at all. */
+function joined(steps: readonly Step[]): PgText {
+  return {
+    // a statement may end in a comment
+    sql: steps.map(({ text }) => text.sql.trimEnd().replace(/;$/, "")).join("\n;\n"),
+    names: undefined,
+    read: false,
+    control: steps.some(({ text }) => text.control),
+    session: steps.some(({ text }) => text.session),
+    runs: 0,
+    slowest: 0,
+  };
+}

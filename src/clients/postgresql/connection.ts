@@ -1,0 +1,424 @@
+/**
+ * One connection to PostgreSQL: a driver instance that is never shared by two statements unless both
+ * only read.
+ *
+ * @module
+ */
+
+import type { EventEmitter } from "node:events";
+import { isIP, Socket } from "node:net";
+import type postgres from "postgres";
+import { asError, ConnectError, ProtocolError } from "../../core/errors.ts";
+import type { Poolable } from "../../net/pool.ts";
+import { type DatabaseTarget, nameOf } from "../database.ts";
+import { arrayText, arrayType, OWN_ARRAYS_SQL, pgTypes } from "./types.ts";
+
+/** Most bytes a server may send before it has let us in. */
+const MAX_GREETING = 256 * 1024;
+/** How long a cancelled statement may take to end before its connection is cut, in milliseconds. */
+const CANCEL_MS = 2000;
+/** First bytes a server may answer with before it has let us in. */
+const GREETINGS = new Set([..."REv"].map((char) => char.charCodeAt(0)));
+
+/** How a text is sent. */
+export type SendMode = "simple" | "once" | "prepared";
+
+type Driver = typeof postgres;
+type Sql = postgres.Sql;
+
+/** The driver's own statement, with what its types leave out. */
+interface Pending extends PromiseLike<unknown> {
+  execute(): this;
+  /** Sends a cancel request; unlike `cancel` it tells when that is done, and failed. */
+  canceller: ((pending: Pending) => Promise<void>) | null;
+}
+
+/** The rows of a statement, with what the server called it. */
+interface Rows extends Array<Record<string, unknown>> {
+  readonly command?: string;
+}
+
+/** A connection. */
+export class PgConnection implements Poolable {
+  readonly expiresAt = Infinity;
+  /** `performance.now()` when it was last given back. */
+  idleSince = 0;
+  /** Statements under way on it, when it is shared. */
+  shared = 0;
+  /** Resolves when its socket has closed. */
+  readonly closed: Promise<void>;
+
+  readonly #target: DatabaseTarget;
+  readonly #socket: Socket;
+  #sql!: Sql;
+  #usable = true;
+  #onDead: (() => void) | undefined;
+  #closing = false;
+  #cancelling: Promise<void> | undefined;
+  /** Codes of notices that came with the statement under way. */
+  #notices: string[] = [];
+
+  private constructor(target: DatabaseTarget, socket: Socket) {
+    this.#target = target;
+    this.#socket = socket;
+    this.closed = new Promise((resolve) => {
+      socket.once("close", () => {
+        this.#die();
+        resolve();
+      });
+    });
+    socket.once("end", () => this.#die());
+  }
+
+  /**
+   * Opens a connection and logs in.
+   *
+   * @throws {ConnectError} 704 unknown name, 713 TLS, 714 anything else, such as a wrong password or
+   * database. @throws the signal's reason when it aborts.
+   */
+  static async open(target: DatabaseTarget, signal: AbortSignal): Promise<PgConnection> {
+    // the driver is loaded with the first connection
+    const { default: driver } = await import("postgres");
+    const socket = await connect(target, signal);
+    const connection = new PgConnection(target, socket);
+    try {
+      await connection.#login(driver, signal);
+      return connection;
+    } catch (thrown) {
+      connection.destroy();
+      await connection.closed;
+      signal.throwIfAborted();
+      throw refused(target, asError(thrown));
+    }
+  }
+
+  /** False once it can carry nothing more. */
+  get usable(): boolean {
+    return this.#usable;
+  }
+
+  /** The wait for a cancelled statement; `undefined` when there is none. */
+  get cancelling(): Promise<void> | undefined {
+    return this.#cancelling;
+  }
+
+  /** See `Poolable`. */
+  park(onDead: () => void): void {
+    this.idleSince = performance.now();
+    this.#onDead = onDead;
+  }
+
+  /** See `Poolable`. */
+  unpark(): void {
+    this.#onDead = undefined;
+  }
+
+  /** Takes no more statements; it is closed when it is given back. */
+  retire(): void {
+    this.#usable = false;
+  }
+
+  /** Says goodbye when nothing is under way, and closes. */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#usable = false;
+    if (this.shared > 0 || this.#cancelling !== undefined) return this.destroy();
+    // a server that does not answer the goodbye must not keep the socket
+    this.#sql.end({ timeout: 1 }).catch(() => {}).finally(() => this.destroy());
+  }
+
+  /** Closes at once; what is under way fails. */
+  destroy(): void {
+    this.#usable = false;
+    this.#socket.destroy();
+  }
+
+  /**
+   * Runs a text. The data are the rows of its last statement.
+   *
+   * When the signal aborts, it rejects with its reason at once; meanwhile the server is told to
+   * cancel, and the connection is not used again.
+   */
+  run(
+    sql: string,
+    values: readonly unknown[],
+    mode: SendMode,
+    signal: AbortSignal,
+    cancel = true,
+  ): Promise<Record<string, unknown>[]> {
+    return new Promise((resolve, reject) => {
+      const query = this.#sql.unsafe(sql, this.#bound(values) as never[], {
+        prepare: mode === "prepared",
+        simple: mode === "simple",
+      } as { prepare: boolean }) as unknown as Pending;
+      const onAbort = () => {
+        this.#usable = false;
+        if (cancel) this.#cancelling ??= this.#cancel(query);
+        reject(signal.reason);
+      };
+      signal.addEventListener("abort", onAbort);
+      query.then((rows) => {
+        signal.removeEventListener("abort", onAbort);
+        try {
+          resolve(this.#lastRows(rows));
+        } catch (error) {
+          reject(error);
+        }
+      }, (error: unknown) => {
+        signal.removeEventListener("abort", onAbort);
+        reject(error);
+      });
+    });
+  }
+
+  /**
+   * Ends a transaction that the statements before have left open.
+   *
+   * @returns true when there was one.
+   */
+  async rollback(signal: AbortSignal): Promise<boolean> {
+    this.#notices = [];
+    await this.run("rollback", [], "simple", signal);
+    // 25P01: there is no transaction in progress
+    return !this.#notices.includes("25P01");
+  }
+
+  async #login(driver: Driver, signal: AbortSignal): Promise<void> {
+    const { host, port, user, password, database } = this.#target;
+    const unguard = guard(this.#socket, this.#target);
+    let socket: Socket | undefined = this.#socket;
+    const sql = this.#sql = driver({
+      host: [host],
+      port: [port],
+      user: user ?? "postgres",
+      pass: password,
+      database: database || user || "postgres",
+      // what the driver would take from the environment instead is given, too
+      path: undefined,
+      max: 1,
+      max_pipeline: 100,
+      max_lifetime: null,
+      idle_timeout: 0,
+      connect_timeout: 0,
+      backoff: 0,
+      keep_alive: 60,
+      prepare: true,
+      debug: false,
+      fetch_types: false,
+      // the sockets come with their TLS
+      ssl: false,
+      target_session_attrs: undefined,
+      connection: { application_name: "skitai" },
+      transform: { undefined: null },
+      types: pgTypes() as Record<string, never>,
+      onnotice: (notice: { code?: string }) => void this.#notices.push(notice.code ?? ""),
+      onclose: () => this.#die(),
+      // the driver would connect again by itself, and again; the pool decides that
+      socket: async () => {
+        const first = socket;
+        socket = undefined;
+        if (first !== undefined) return first;
+        if (!this.#wantsCancel) throw new Error("The connection is closed");
+        return await connect(this.#target, AbortSignal.timeout(CANCEL_MS));
+      },
+    } as unknown as postgres.Options<Record<string, never>>);
+    const rows = await until(
+      sql.unsafe(OWN_ARRAYS_SQL) as PromiseLike<unknown>,
+      signal,
+    ) as unknown as { type: number; array: number }[];
+    unguard();
+    const options = sql.options as unknown as {
+      parsers: Record<number, unknown>;
+      serializers: Record<number, unknown>;
+    };
+    for (const { type, array } of rows) {
+      const { parse, serialize } = arrayType(type, array);
+      options.parsers[array] = parse;
+      options.serializers[array] = serialize;
+    }
+  }
+
+  #wantsCancel = false;
+
+  /** Asks the server to stop, waits until it has, and closes. */
+  async #cancel(query: Pending): Promise<void> {
+    this.#wantsCancel = true;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, CANCEL_MS));
+    // whether the request arrived or not, the connection is given up, which is all that can be done
+    const sent = query.canceller?.(query).catch(() => {});
+    const ended = query.then(() => {}, () => {});
+    await Promise.race([Promise.all([sent, ended]), limit]);
+    clearTimeout(timer);
+    this.destroy();
+    await this.closed;
+  }
+
+  /**
+   * Lists go without a type, so that the server says what they are lists of; where that is a type this
+   * connection does not know, they go as the text they have there.
+   */
+  #bound(values: readonly unknown[]): unknown[] {
+    return values.map((value) => {
+      if (!Array.isArray(value)) return value;
+      const list = [...value];
+      Object.defineProperty(list, "toString", { value: () => arrayText(list) });
+      return this.#sql.typed(list as never, 0);
+    });
+  }
+
+  #lastRows(result: unknown): Record<string, unknown>[] {
+    if (!Array.isArray(result)) {
+      // COPY turns the connection into a stream that nobody would read, and that fails when it closes
+      (result as EventEmitter).on("error", () => {});
+      this.destroy();
+      throw new TypeError(`Cannot execute COPY on ${nameOf(this.#target)}: it is not offered`);
+    }
+    const rows =
+      (Array.isArray(result[0]) && (result as Rows).command === undefined
+        ? result.at(-1)
+        : result) as Rows;
+    return rows.slice();
+  }
+
+  #die(): void {
+    this.#usable = false;
+    const onDead = this.#onDead;
+    this.#onDead = undefined;
+    onDead?.();
+  }
+}
+
+/** True for errors that say the connection is gone, whatever became of the statement. */
+export function isLost(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  if (typeof code !== "string") return false;
+  return code.startsWith("CONNECTION_") || code.startsWith("08") || LOST.has(code);
+}
+
+/** Ended by an administrator, by a crash, by a restart; and what sockets say. */
+const LOST = new Set(["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE", "ETIMEDOUT"]);
+
+/** Waits for a promise or the signal. */
+function until<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then((value) => {
+      signal.removeEventListener("abort", onAbort);
+      resolve(value);
+    }, (error) => {
+      signal.removeEventListener("abort", onAbort);
+      reject(error);
+    });
+  });
+}
+
+/** Opens a socket, over TLS where the target wants it. */
+async function connect(target: DatabaseTarget, signal: AbortSignal): Promise<Socket> {
+  const socket = new Socket();
+  // the driver listens later; until then an error would be nobody's
+  socket.on("error", () => {});
+  try {
+    await until(
+      new Promise<void>((resolve, reject) => {
+        socket.once("error", reject);
+        socket.connect({ host: target.host, port: target.port }, resolve);
+      }),
+      signal,
+    );
+    socket.setNoDelay(true);
+    return target.tls ? await secured(socket, target, signal) : socket;
+  } catch (thrown) {
+    socket.destroy();
+    signal.throwIfAborted();
+    throw refused(target, asError(thrown));
+  }
+}
+
+/** Request for TLS: length, code 80877103. */
+const SSL_REQUEST = new Uint8Array([0, 0, 0, 8, 4, 210, 22, 47]);
+
+/** Changes to TLS, and checks the certificate; there is no way back to plain text. */
+async function secured(
+  socket: Socket,
+  target: DatabaseTarget,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const { host, caCerts, alias, node: member } = target;
+  const answer = await until(
+    new Promise<Uint8Array>((resolve, reject) => {
+      socket.once("error", reject);
+      socket.once("close", () => reject(new Error("it closed the connection")));
+      socket.once("data", resolve);
+      socket.write(SSL_REQUEST);
+    }),
+    signal,
+  );
+  if (answer.length !== 1 || answer[0] !== 0x53) {
+    throw new ConnectError(`Cannot connect to ${nameOf(target)}: it does not speak TLS`, 713, {
+      alias,
+      member,
+    });
+  }
+  const { connect: connectTls } = await import("node:tls");
+  const secure = connectTls({
+    socket,
+    host,
+    servername: isIP(host) === 0 ? host : undefined,
+    ca: caCerts && [...caCerts],
+  });
+  secure.on("error", () => {});
+  try {
+    await until(
+      new Promise<void>((resolve, reject) => {
+        secure.once("error", reject);
+        secure.once("close", () => reject(new Error("it closed the connection")));
+        secure.once("secureConnect", resolve);
+      }),
+      signal,
+    );
+    return secure;
+  } catch (cause) {
+    secure.destroy();
+    signal.throwIfAborted();
+    throw new ConnectError(
+      `Cannot speak TLS with ${nameOf(target)}: ${asError(cause).message}`,
+      713,
+      { alias, member, cause },
+    );
+  }
+}
+
+/** Closes the socket when the greeting is not PostgreSQL's, or does not end. */
+function guard(socket: Socket, target: DatabaseTarget): () => void {
+  let size = 0;
+  const onData = (data: Uint8Array) => {
+    if (size === 0 && !GREETINGS.has(data[0]!)) {
+      stop(`it answers something that is not PostgreSQL`);
+    } else if ((size += data.length) > MAX_GREETING) stop("its greeting does not end");
+  };
+  const stop = (why: string) => {
+    const { alias, node } = target;
+    socket.destroy(
+      new ProtocolError(`Cannot connect to ${nameOf(target)}: ${why}`, 715, {
+        alias,
+        member: node,
+      }),
+    );
+  };
+  socket.on("data", onData);
+  return () => socket.removeListener("data", onData);
+}
+
+function refused(target: DatabaseTarget, cause: Error): Error {
+  if (cause instanceof ConnectError || cause instanceof ProtocolError) return cause;
+  const { code = "" } = cause as { code?: string };
+  const statusCode = code === "ENOTFOUND" || code === "EAI_AGAIN" ? 704 : 714;
+  return new ConnectError(
+    `Cannot connect to ${nameOf(target)}: ${cause.message}`,
+    statusCode,
+    { alias: target.alias, member: target.node, cause },
+  );
+}
