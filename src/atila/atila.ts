@@ -7,8 +7,8 @@
 
 import { dirname, fromFileUrl, resolve } from "./path.ts";
 import type { BodyLimits, FetchInfo, LifecyclePhase, MountedApp, MountInfo } from "../core/app.ts";
-import { declareBodySize, knownResponse } from "../core/body_size.ts";
-import { createContext, type RequestContext, runInContext } from "../core/context.ts";
+import { declareBodySize, jsonResponse, knownResponse } from "../core/body_size.ts";
+import { createContext, headerOf, type RequestContext, runInContext } from "../core/context.ts";
 import { isDevel } from "../core/environment.ts";
 import { type ErrorInfo, errorInfo, errorResponse } from "../core/error_page.ts";
 import { asError, HttpError } from "../core/errors.ts";
@@ -59,7 +59,7 @@ export type ErrorHandler = (was: AtilaWas, error: ErrorInfo) => Body | Promise<B
 
 const HTML = { "content-type": "text/html; charset=utf-8" };
 const HTML_INIT = { headers: HTML };
-const JSON_INIT = { headers: { "content-type": "application/json; charset=utf-8" } };
+const JSON_HEADERS = { "content-type": "application/json" };
 
 /**
  * An app. Made with `import.meta.url`, so that it knows its directory: `templates`, `resources`,
@@ -652,14 +652,15 @@ export class Atila implements MountedApp {
 
   #data(was: AtilaWas, data: ApiContainer, state: ResponseState | undefined): Response {
     const { req } = partsOf(was);
-    if (req.headers.get("accept")?.startsWith("text/xml")) {
+    if (headerOf(req, was.ctx!, "accept")?.startsWith("text/xml")) {
       return knownResponse(
         encodeResponse({ ...data }),
         initOf(state, { "content-type": "text/xml; charset=utf-8" }),
       );
     }
-    const text = JSON.stringify(data);
-    return knownResponse(text, state === undefined ? JSON_INIT : initOf(state, JSON_INIT.headers));
+    return state === undefined
+      ? jsonResponse(data)
+      : knownResponse(JSON.stringify(data), initOf(state, JSON_HEADERS));
   }
 }
 

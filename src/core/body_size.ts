@@ -52,6 +52,10 @@ const MAX_COPIED_BYTES = 1024 * 1024;
 const JSON_INIT: ResponseInit = { headers: { "content-type": "application/json" } };
 
 const Native = globalThis.Response;
+
+/** Where the runtime keeps a text body of which no stream has been made yet. */
+const LAZY = Object.getOwnPropertySymbols(new Native("x"))
+  .find(({ description }) => description === "lazy static body");
 let installed = false;
 
 /**
@@ -95,26 +99,41 @@ export function installBodyMeter(): void {
   });
 }
 
-/** `Response.json` on top of the text body, which is what makes its size known. */
-function json(data: unknown, init?: ResponseInit): Response {
+/**
+ * Makes a JSON response of status 200. The runtime's own `Response.json` is the way it sends fastest; where
+ * the text cannot be taken from what it made, the response is made of the text.
+ *
+ * @throws {TypeError} for data that is not serialisable.
+ */
+export function jsonResponse(data: unknown): Response {
+  if (LAZY !== undefined) {
+    const res = Native.json(data);
+    const text = (res as unknown as Record<symbol, unknown>)[LAZY];
+    if (typeof text === "string") {
+      (res as Known)[BODY] = text;
+      return res;
+    }
+  }
   const text = JSON.stringify(data);
   if (text === undefined) throw new TypeError("Value is not JSON serializable");
-  let full = JSON_INIT;
-  if (init !== undefined && init !== null) {
-    let headers = init.headers;
-    if (headers === undefined) {
-      headers = JSON_INIT.headers;
-    } else {
-      const copy = new Headers(headers);
-      if (!copy.has("content-type")) copy.set("content-type", "application/json");
-      headers = copy;
-    }
-    // Not a spread: the init may be an object with getters, such as another Response.
-    full = { status: init.status, statusText: init.statusText, headers };
+  return knownResponse(text, JSON_INIT);
+}
+
+/** `Response.json` that makes the size of the text known. */
+function json(data: unknown, init?: ResponseInit): Response {
+  if (init === undefined || init === null) return jsonResponse(data);
+  const text = JSON.stringify(data);
+  if (text === undefined) throw new TypeError("Value is not JSON serializable");
+  let headers = init.headers;
+  if (headers === undefined) {
+    headers = JSON_INIT.headers;
+  } else {
+    const copy = new Headers(headers);
+    if (!copy.has("content-type")) copy.set("content-type", "application/json");
+    headers = copy;
   }
-  const res = new Native(text, full);
-  (res as Known)[BODY] = text;
-  return res;
+  // Not a spread: the init may be an object with getters, such as another Response.
+  return knownResponse(text, { status: init.status, statusText: init.statusText, headers });
 }
 
 function remember(res: Response, body: object): void {
@@ -156,10 +175,6 @@ export function declareBodySize(res: Response, bytes: number): Response {
   (res as Known)[BODY] = bytes;
   return res;
 }
-
-/** Where the runtime keeps a text body of which no stream has been made yet. */
-const LAZY = Object.getOwnPropertySymbols(new Native("x"))
-  .find(({ description }) => description === "lazy static body");
 
 /**
  * Whether somebody has read the body. The runtime's own `bodyUsed` makes a stream of a text body first,
