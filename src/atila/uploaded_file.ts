@@ -183,13 +183,28 @@ export class UploadedFile {
 
 const PREFIX = "skitai-upload-";
 
-/** Makes an empty temporary file, for the owner only. */
-export function makeTemporary(directory: string | undefined): Promise<string> {
-  return Deno.makeTempFile({ dir: directory, prefix: PREFIX });
+/** Makes an empty temporary file, for the owner only. @throws {Error} that names the directory. */
+export async function makeTemporary(directory: string | undefined): Promise<string> {
+  try {
+    return await Deno.makeTempFile({ dir: directory, prefix: PREFIX });
+  } catch (cause) {
+    throw cannotMake(directory, cause);
+  }
 }
 
 function makeTemporarySync(directory: string | undefined): string {
-  return Deno.makeTempFileSync({ dir: directory, prefix: PREFIX });
+  try {
+    return Deno.makeTempFileSync({ dir: directory, prefix: PREFIX });
+  } catch (cause) {
+    throw cannotMake(directory, cause);
+  }
+}
+
+function cannotMake(directory: string | undefined, cause: unknown): Error {
+  const where = directory ?? "the directory of the system";
+  return new Error(`Cannot make a temporary file in ${where}: ${(cause as Error).message}`, {
+    cause,
+  });
 }
 
 /** Removes a file; one that is gone is fine. */
