@@ -10,6 +10,7 @@ import { isMountedApp, type MountedApp } from "../core/app.ts";
 import { ConfigError } from "../core/errors.ts";
 import { ForeignApp, isFetchApp } from "../mounts/fetch_app.ts";
 import { scriptUrl } from "./paths.ts";
+import { projectRoots, SCRIPT_EXTENSIONS as EXTENSIONS } from "./project.ts";
 import type { MountSpec } from "./service.ts";
 import { importStartScript } from "./start_script.ts";
 
@@ -30,7 +31,6 @@ export interface LoadedTarget {
   readonly name: string;
 }
 
-const EXTENSIONS = [".ts", ".tsx", ".mts", ".js", ".mjs", ".jsx"];
 const PACKAGE = /^(?:npm|jsr|https?|data):/;
 
 /** How a mount is named in errors. */
@@ -48,7 +48,7 @@ export function whereOf(spec: Pick<MountSpec, "point">): string {
 export function resolveTarget(spec: MountSpec, directory: string): Target {
   const where = whereOf(spec);
   const { target } = spec;
-  if (target instanceof URL) return resolvePath(where, fileURLToPath(target));
+  if (target instanceof URL) return resolvePath(where, [fileURLToPath(target)]);
   if (typeof target !== "string") {
     if (Array.isArray(target)) {
       throw new ConfigError(where, "mounts of installed modules are not supported by this version");
@@ -61,12 +61,22 @@ export function resolveTarget(spec: MountSpec, directory: string): Target {
       `reverse-proxy mounts such as ${target} are not supported by this version`,
     );
   }
-  if (target.startsWith("file:")) return resolvePath(where, fileURLToPath(target));
+  if (target.startsWith("file:")) return resolvePath(where, [fileURLToPath(target)]);
   if (PACKAGE.test(target)) return { kind: "module", specifier: target, file: undefined };
-  return resolvePath(where, resolve(directory, target));
+  const roots = [...projectRoots(where, spec.path ?? [], directory), directory];
+  return resolvePath(where, [...new Set(roots.map((root) => resolve(root, target)))]);
 }
 
-function resolvePath(where: string, path: string): Target {
+/** The first of several paths where something is. */
+function resolvePath(where: string, paths: readonly string[]): Target {
+  for (const path of paths) {
+    const found = targetAt(where, path);
+    if (found !== undefined) return found;
+  }
+  throw new ConfigError(where, `there is no directory and no script ${paths.join(" or ")}`);
+}
+
+function targetAt(where: string, path: string): Target | undefined {
   const info = inspect(path);
   if (info?.isDirectory) return { kind: "directory", directory: path };
   if (info?.isFile) {
@@ -76,7 +86,7 @@ function resolvePath(where: string, path: string): Target {
   for (const extension of EXTENSIONS) {
     if (inspect(path + extension)?.isFile) return moduleOf(path + extension);
   }
-  throw new ConfigError(where, `there is no directory and no script ${path}`);
+  return undefined;
 }
 
 function inspect(path: string): Deno.FileInfo | undefined {

@@ -174,13 +174,15 @@ function pipeline(
 
 /** Runs the hooks of all apps, one app after the other, in the order of the mounts. */
 async function runPhase(table: MountTable, phase: LifecyclePhase, log: Log): Promise<void> {
-  for (const app of table.apps) {
+  for (const mount of table.mounts) {
+    if (phase === "beforeMount") wac.handler = mount;
     try {
-      await app.lifecycle(phase);
+      await mount.app.lifecycle(phase);
     } catch (error) {
       log.trace(error, phase);
     }
   }
+  wac.handler = undefined;
 }
 
 async function startFront(settings: RunSettings, options: FrontOptions): Promise<Front> {

@@ -13,6 +13,7 @@ import { errorGuard } from "../middleware/error_guard.ts";
 import { StaticDirectory } from "../mounts/static.ts";
 import { type LoadedTarget, loadTarget, resolveTarget, whereOf } from "./app_loader.ts";
 import { getswd } from "./paths.ts";
+import { projectRoots, projectScripts } from "./project.ts";
 import type { MountSpec } from "./service.ts";
 import { type HostEntry, type HostName, parseHostRule, virtualHosts } from "./virtual_hosts.ts";
 
@@ -135,6 +136,8 @@ class Builder {
   readonly #mounts: AppMount[] = [];
   /** Where an app with a life is mounted, and its folded handler. It is attached only once. */
   readonly #attached = new Map<MountedApp, { mount: AppMount; handler: Handler }>();
+  /** Directories of the projects that apps belong to. */
+  readonly #projects = new Map<MountedApp, readonly string[]>();
   /** Apps by name, for each host rule. */
   readonly #names = new Map<string, Map<string, MountedApp>>();
   readonly #hosts = new Map<string, { host: HostName; places: Map<string, Place> }>();
@@ -195,6 +198,10 @@ class Builder {
       const mount = { app, name, host: spec.host, mountPoint };
       handler = this.#fold(app);
       this.#attached.set(app, { mount, handler });
+      if (spec.path !== undefined && spec.path.length > 0) {
+        const { directory = getswd() } = this.#deps;
+        this.#projects.set(app, projectRoots(whereOf(spec), spec.path, directory));
+      }
       this.#mounts.push(mount);
     } else {
       handler = earlier.handler;
@@ -222,7 +229,9 @@ class Builder {
     const { isDevel } = this.#deps;
     const watched = new Set<string>();
     for (const { app } of this.#mounts) {
-      if (isDevel && app.useReloader) { for (const path of app.watched) watched.add(path); }
+      if (!isDevel || !app.useReloader) continue;
+      for (const path of app.watched) watched.add(path);
+      for (const path of projectScripts(this.#projects.get(app) ?? [])) watched.add(path);
     }
     return {
       handler: virtualHosts(entries),

@@ -21,7 +21,7 @@ export class Wac {
   numthreads = 4;
   /** Short name of this worker: `M`, `W0`, `W1` … */
   workerId = "W0";
-  /** The virtual host being mounted; set only while `beforeMount` hooks run. */
+  /** The mount whose `beforeMount` hooks run, with `host` and `mountPoint`; `undefined` at other times. */
   handler: unknown = undefined;
   /** Backend clients of this worker: counts, sweeping, closing. */
   readonly backends: BackendClients = backends;

@@ -25,6 +25,7 @@ export function specOf([point, target, options = {}]: MountWords): MountSpec {
     pref: options.pref,
     host: options.host ?? "default",
     stripPrefix: options.stripPrefix ?? false,
+    path: [options.path ?? []].flat(),
   };
 }
 
