@@ -74,7 +74,7 @@ const MAX_CONCURRENT_STREAMS = 128;
  * but the handler of the first goes on: without this a client that resets keeps any number of them busy.
  */
 const MAX_WORKING = 2 * MAX_CONCURRENT_STREAMS;
-/** Header fields of an HTTP/2 request; a browser sends each of its cookies as one. */
+/** Header fields of a request; over HTTP/2 a browser sends each of its cookies as one. */
 const MAX_HEADER_PAIRS = 1024;
 
 class EdgeFront implements Front {
@@ -715,6 +715,7 @@ let knownHost = "localhost";
 function checkHttp1(incoming: IncomingMessage): Refusal | Target {
   const { httpVersionMinor, method, rawHeaders, url = "" } = incoming;
   if (!isAllowedMethod(method ?? "")) return BAD_METHOD;
+  if (rawHeaders.length > 2 * MAX_HEADER_PAIRS) return HEADER_TOO_LARGE;
   let host: string | undefined;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!;
