@@ -4,6 +4,9 @@
  * @module
  */
 
+import { wac } from "../was/wac.ts";
+import { closeDebugger, startedWithDebugger } from "./debugger_guard.ts";
+
 /** What signals ask for. */
 export interface SignalActions {
   /** TERM, INT, QUIT: stop gracefully. Called again for each further one. */
@@ -41,9 +44,25 @@ export function onSignals(actions: SignalActions): () => void {
       if (hadTerminal && !hasTerminal()) actions.stop("SIGHUP");
       else actions.restart();
     });
-    listeners.set("SIGUSR1", () => actions.rotate());
+    listeners.set("SIGUSR1", rotation(actions));
   }
   return listen(listeners);
+}
+
+/** Starts new log files, and takes back what the runtime does on the same signal. */
+function rotation(actions: Pick<SignalActions, "rotate">): () => void {
+  const wanted = startedWithDebugger();
+  return () => {
+    if (!wanted) {
+      closeDebugger().then((closed) => {
+        if (!closed) return;
+        wac.logger.get("server").log(
+          "the debugger that SIGUSR1 opens in this runtime is closed again",
+        );
+      }).catch((error) => wac.logger.get("server").trace(error));
+    }
+    actions.rotate();
+  };
 }
 
 /** A terminal that was closed sends the same signal as somebody who wants a restart. */
@@ -65,7 +84,7 @@ export function onEngineSignals(actions: Omit<SignalActions, "restart">): () => 
   return listen(
     new Map<Deno.Signal, () => void>([
       ["SIGTERM", () => actions.stop("SIGTERM")],
-      ["SIGUSR1", () => actions.rotate()],
+      ["SIGUSR1", rotation(actions)],
       ["SIGINT", () => {}],
       ["SIGQUIT", () => {}],
       ["SIGHUP", () => {}],

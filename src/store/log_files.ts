@@ -38,7 +38,7 @@ export class LogFile extends BatchWriter {
   /** Writes what is there to the file that is open, then opens what the path leads to now. */
   reopen(): void {
     this.flush();
-    this.#target.reopen();
+    if (this.#target.reopen()) this.beginAnew();
   }
 }
 
@@ -80,9 +80,12 @@ class AppendTarget implements ByteTarget {
     this.#warned = false;
   }
 
-  prepare(): void {
-    if (this.#file === undefined) this.open();
-    else if (performance.now() - this.#checkedAt >= CHECK_MS && this.#wasReplaced()) this.reopen();
+  prepare(): boolean {
+    if (this.#file === undefined) {
+      this.open();
+      return true;
+    }
+    return performance.now() - this.#checkedAt >= CHECK_MS && this.#wasReplaced() && this.reopen();
   }
 
   writeSync(bytes: Uint8Array): number {
@@ -90,20 +93,39 @@ class AppendTarget implements ByteTarget {
     return this.#file.writeSync(bytes);
   }
 
+  /** Only where nobody has written behind us: on a full disk, where this happens, nobody can. */
+  takeBack(bytes: number): boolean {
+    const file = this.#file;
+    if (file === undefined) return false;
+    try {
+      const info = file.statSync();
+      const end = file.seekSync(0, Deno.SeekMode.Current);
+      if (!info.isFile || info.size !== end) return false;
+      file.truncateSync(end - bytes);
+      return true;
+    } catch {
+      // Not a file that can be cut, or not by us. The failure that led here is reported by the writer.
+      return false;
+    }
+  }
+
   /** Keeps the old file, with a warning, when the new one cannot be opened: no line is lost by that. */
-  reopen(): void {
-    if (this.#file === undefined) return;
+  reopen(): boolean {
+    if (this.#file === undefined) return false;
     try {
       ensureLogDirectory(dirname(this.name));
       this.open();
+      return true;
     } catch (error) {
       this.#checkedAt = performance.now();
-      if (this.#warned) return;
-      this.#warned = true;
-      warn(
-        `Cannot open ${this.name} again: ${messageOf(error)}. ` +
-          "Lines go to the file that was open before",
-      );
+      if (!this.#warned) {
+        this.#warned = true;
+        warn(
+          `Cannot open ${this.name} again: ${messageOf(error)}. ` +
+            "Lines go to the file that was open before",
+        );
+      }
+      return false;
     }
   }
 

@@ -148,9 +148,11 @@ function withState<T>(directory: string, run: (state: State) => T): T {
   } finally {
     const after = JSON.stringify(state) + "\n";
     if (after !== before) {
-      file.truncateSync();
+      // Over what is there, then cut: on a full disk, where rotation may help, no state is lost.
+      const bytes = new TextEncoder().encode(after);
       file.seekSync(0, Deno.SeekMode.Start);
-      writeAll(file, new TextEncoder().encode(after));
+      writeAll(file, bytes);
+      file.truncateSync(bytes.length);
     }
   }
 }

@@ -6,7 +6,6 @@
  */
 
 import { join } from "node:path";
-import { tracebackOf } from "../core/error_page.ts";
 import type { Log, LogCycle, Logger } from "../core/log.ts";
 import { formatLogEntry } from "../wire/log_line.ts";
 import { ensureLogDirectory, LogFile } from "./log_files.ts";
@@ -19,6 +18,7 @@ import {
 } from "./log_rotation.ts";
 import type { LineSink } from "./logs_batch.ts";
 import { ConsoleWriter } from "./logs_console.ts";
+import { checkNewLog, EarlyLogger, traceText } from "./logs_early.ts";
 
 export type { LineSink } from "./logs_batch.ts";
 
@@ -35,6 +35,10 @@ export interface LoggerOptions {
   readonly owner?: boolean;
   /** Old files to keep of each log. Default 30. */
   readonly keep?: number;
+  /** Logger that was used until now: the logs that an {@link EarlyLogger} has made are made here. */
+  readonly before?: Logger;
+  /** Time source of the rotation, not of the lines. Default: the system clock. */
+  readonly now?: () => Date;
 }
 
 /** A logger with what its worker needs to run it. */
@@ -51,9 +55,6 @@ export interface LoggerHandle extends Logger, Disposable {
 
 /** Types whose entries are written at once, since the next thing may be the end. */
 const URGENT: ReadonlySet<string> = new Set(["error", "fatal", "expt"]);
-
-/** Names that are safe in paths, and that cannot be mistaken for an old file of another log. */
-const LOG_NAME = /^(?!.*-\d{8}(?:-|$))[A-Za-z0-9][\w.-]{0,63}$/;
 
 /** Several workers pass on the request to rotate; the first of them does it. */
 const ROTATED_BY_OTHERS_MS = 10_000;
@@ -86,9 +87,11 @@ class WorkerLogger implements LoggerHandle {
   #console: ConsoleWriter | undefined;
   #logs = new Map<string, WorkerLog>();
   #clock: LogRotationClock | undefined;
+  #now: () => Date;
   #flush = () => this.flush();
 
-  constructor({ directory, console, owner = false, keep }: LoggerOptions) {
+  constructor({ directory, console, owner = false, keep, before, now }: LoggerOptions) {
+    this.#now = now ?? (() => new Date());
     this.#directory = directory;
     this.#owner = owner;
     this.#keep = keep;
@@ -96,6 +99,7 @@ class WorkerLogger implements LoggerHandle {
     if (directory !== undefined) ensureLogDirectory(directory);
     try {
       for (const name of Object.keys(STANDARD_CYCLES)) this.#logs.set(name, this.#open(name));
+      if (before instanceof EarlyLogger) before.moveTo(this);
       if (directory !== undefined && owner) this.#startClock(directory);
     } catch (error) {
       this.close();
@@ -113,23 +117,7 @@ class WorkerLogger implements LoggerHandle {
   }
 
   makeLogger(name: string, cycle: LogCycle = "daily"): Log {
-    if (!LOG_NAME.test(name)) {
-      throw new TypeError(
-        `Cannot make log ${
-          JSON.stringify(name)
-        }: expected up to 64 letters, digits or any of _ . - ` +
-          "that do not look like the date of an old file",
-      );
-    }
-    if (this.#logs.has(name)) {
-      throw new TypeError(`Cannot make log ${JSON.stringify(name)}: there is one of that name`);
-    }
-    if (cycle !== "daily" && cycle !== "weekly" && cycle !== "monthly") {
-      throw new TypeError(
-        `Cannot rotate log ${JSON.stringify(name)} ${JSON.stringify(cycle)}: ` +
-          "expected daily, weekly or monthly",
-      );
-    }
+    checkNewLog(name, cycle, this.#logs);
     const log = this.#open(name);
     this.#logs.set(name, log);
     if (this.#directory !== undefined) recordCycle(this.#directory, name, cycle);
@@ -184,6 +172,7 @@ class WorkerLogger implements LoggerHandle {
   #startClock(directory: string): void {
     this.#clock = new LogRotationClock({
       directory,
+      now: this.#now,
       onDue: (names) => {
         this.flush();
         this.#rotate(directory, names, 0);
@@ -195,7 +184,7 @@ class WorkerLogger implements LoggerHandle {
 
   #rotate(directory: string, names: string[], unlessWithinMs: number): void {
     try {
-      rotateFiles(directory, names, new Date(), { keep: this.#keep, unlessWithinMs });
+      rotateFiles(directory, names, this.#now(), { keep: this.#keep, unlessWithinMs });
     } catch (error) {
       // The logs go on in the files they have; whoever reads them must learn why these grow.
       this.get("server").trace(error);
@@ -233,33 +222,7 @@ class WorkerLog implements Log, LineSink {
   }
 }
 
-/** Stack of an error with those of its causes, and of the errors an `AggregateError` gathers. */
-function traceText(error: unknown): string {
-  const inner = error instanceof AggregateError ? error.errors : [];
-  return [error, ...inner].map(tracebackOf).join("\nTogether with: ");
-}
-
-/** A logger whose logs all go to the console, without files, batches or timers. */
+/** A logger whose logs all go to the console, until the service opens its own. */
 export function consoleLogger(): Logger {
-  const log: Log = {
-    log: (text, type = "info", id = "") =>
-      // deno-lint-ignore no-console -- the console is where these lines belong
-      console.log(formatLogEntry({ time: Date.now(), type, id, text: String(text) })),
-    trace: (error, id) => log.log(traceText(error), "expt", id),
-  };
-  const names = new Set(Object.keys(STANDARD_CYCLES));
-  return {
-    get(name) {
-      if (!names.has(name)) throw new TypeError(`There is no log ${JSON.stringify(name)}`);
-      return log;
-    },
-    makeLogger(name) {
-      if (names.has(name)) {
-        throw new TypeError(`Cannot make log ${JSON.stringify(name)}: there is one of that name`);
-      }
-      names.add(name);
-      return log;
-    },
-    rotate: () => {},
-  };
+  return new EarlyLogger();
 }

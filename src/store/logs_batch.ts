@@ -16,10 +16,15 @@ export interface LineSink {
 export interface ByteTarget {
   /** Name for warnings: a path, `the console`. */
   readonly name: string;
-  /** Called before each batch, so that the target can see to itself. */
-  prepare?(): void;
+  /** Called before each batch, so that the target can see to itself. True when it begins anew, elsewhere. */
+  prepare?(): boolean;
   /** Writes and gives the number of bytes that were taken, as `Deno.FsFile` does. */
   writeSync(bytes: Uint8Array): number;
+  /**
+   * Removes the bytes that were written last, so that the beginning of a line does not stand there alone.
+   * False when that cannot be done.
+   */
+  takeBack?(bytes: number): boolean;
   /** True for an error after which nothing will ever be taken again. */
   isFinal?(error: unknown): boolean;
   /** Releases what is open; a later `prepare` may open it again. */
@@ -55,8 +60,10 @@ export class BatchWriter implements LineSink, Disposable {
   #target: ByteTarget;
   #lines: string[] = [];
   #characters = 0;
-  /** What remains of a batch of which the target took only the beginning. */
+  /** A batch that was not taken to its end; it starts with a line. */
   #rest: Uint8Array = NO_BYTES;
+  /** Bytes of it that were taken. */
+  #taken = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #outage: Outage | undefined;
   #state: "open" | "closed" | "dead" = "open";
@@ -84,7 +91,7 @@ export class BatchWriter implements LineSink, Disposable {
   flush(): void {
     if (this.#lines.length === 0 && this.#rest.length === 0) return;
     try {
-      this.#target.prepare?.();
+      if (this.#target.prepare?.()) this.beginAnew();
       this.#drain();
       if (this.#lines.length > 0) {
         this.#rest = encode(this.#lines.join("\n") + "\n");
@@ -93,7 +100,7 @@ export class BatchWriter implements LineSink, Disposable {
         this.#drain();
       }
     } catch (error) {
-      if (this.#rest.buffer === scratch?.buffer) this.#rest = this.#rest.slice();
+      this.#keepRest();
       this.#fail(error);
       return;
     }
@@ -116,12 +123,32 @@ export class BatchWriter implements LineSink, Disposable {
     this.close();
   }
 
+  /** What is written next goes to another place than what was written last: a broken line is repeated. */
+  protected beginAnew(): void {
+    this.#taken = 0;
+  }
+
   #drain(): void {
-    while (this.#rest.length > 0) {
-      const taken = this.#target.writeSync(this.#rest);
+    while (this.#taken < this.#rest.length) {
+      const taken = this.#target.writeSync(this.#rest.subarray(this.#taken));
       if (taken === 0) throw new Error("it took no bytes");
-      this.#rest = this.#rest.subarray(taken);
+      this.#taken += taken;
     }
+    this.#rest = NO_BYTES;
+    this.#taken = 0;
+  }
+
+  /**
+   * After a failure: keeps what was not taken, from the start of a line. Others write to the same file,
+   * and what stands there of that line would run into theirs.
+   */
+  #keepRest(): void {
+    const start = this.#taken === 0 ? 0 : this.#rest.lastIndexOf(10, this.#taken - 1) + 1;
+    const torn = this.#taken - start;
+    this.#taken = torn > 0 && this.#target.takeBack?.(torn) ? 0 : torn;
+    // The memory of a batch belongs to all writers.
+    const shared = this.#rest.buffer === scratch?.buffer;
+    this.#rest = shared ? this.#rest.slice(start) : this.#rest.subarray(start);
   }
 
   #flushUnlessFailing(): void {
@@ -186,6 +213,7 @@ export class BatchWriter implements LineSink, Disposable {
     this.#lines = [];
     this.#characters = 0;
     this.#rest = NO_BYTES;
+    this.#taken = 0;
   }
 }
 
