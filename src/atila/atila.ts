@@ -21,9 +21,10 @@ import type { ArgumentDefaults, ArgumentsOf, StandardSchema, Values } from "./ar
 import { type BodyContent, isStatic, streamOf } from "./body.ts";
 import { AppClient } from "./client.ts";
 import { type AppConfig, createConfig } from "./config.ts";
+import type { EventHandler } from "./events.ts";
+import { AppFeatures } from "./features.ts";
 import {
   type FailedHook,
-  Hooks,
   isAnswer,
   type RequestHook,
   runAfter,
@@ -38,14 +39,15 @@ import {
   type AnyHandler,
   createRoute,
   type Guard,
+  METHODS,
   type Route,
   type RouteOptions,
   shortPathOf,
 } from "./route.ts";
 import { Router } from "./router.ts";
+import { scopeOf } from "./scope.ts";
 import { AppStore } from "./store.ts";
-import { createTemplates, type TemplateEngine } from "./templates/engine.ts";
-import { buildUrl, type HandlerReference, joinMount } from "./url.ts";
+import { basePath, buildUrl, type HandlerReference, joinMount } from "./url.ts";
 import { AtilaWas } from "./was.ts";
 
 /** What a handler may return. */
@@ -76,7 +78,7 @@ const JSON_HEADERS = { "content-type": "application/json" };
  * console.assert((await client.get("/episode/4")).data.id === 4);
  * ```
  */
-export class Atila implements MountedApp {
+export class Atila extends AppFeatures implements MountedApp {
   /** Directory of the file the app is defined in. */
   readonly home: string;
   /** The file the app is defined in. */
@@ -100,10 +102,9 @@ export class Atila implements MountedApp {
   #router = new Router<Route>();
   #byName = new Map<string, Route>();
   #byHandler = new Map<AnyHandler, Route>();
-  #hooks = new Hooks();
+  #hooks = this.requestHooks;
   #errorHandlers = new Map<number, ErrorHandler>();
   #defaultErrorHandler: ErrorHandler | undefined;
-  #templates: TemplateEngine | undefined;
   #packages: string[] = [];
   #others: ReadonlyMap<string, MountedApp> = new Map();
   #attached = false;
@@ -117,6 +118,7 @@ export class Atila implements MountedApp {
    * @throws {TypeError} when the argument is neither a `file:` URL nor a path.
    */
   constructor(module: string) {
+    super();
     if (typeof module !== "string" || module === "") {
       throw new TypeError("new Atila(…) takes import.meta.url or the path of a file");
     }
@@ -183,14 +185,6 @@ export class Atila implements MountedApp {
     wac.logger.get("app").log(message, type);
   }
 
-  /** Templates of the app, loaded on first use. */
-  get templates(): TemplateEngine {
-    return this.#templates ??= createTemplates({
-      directories: this.templateDirs,
-      autoReload: this.useReloader || this.debug,
-    });
-  }
-
   // -- routes ------------------------------------------------------------------------------------
 
   /**
@@ -215,14 +209,31 @@ export class Atila implements MountedApp {
     handler: RouteHandler<ArgumentsOf<R, A, Rest>>,
   ): RouteHandler<ArgumentsOf<R, A, Rest>>;
   route(rule: string, first: RouteOptions | AnyHandler, second?: AnyHandler): AnyHandler {
-    const options = typeof first === "function" ? {} : first;
+    let options = typeof first === "function" ? {} : first;
     const handler = typeof first === "function" ? first : second!;
+    if (this.isListener(handler as EventHandler)) {
+      throw new TypeError("A listener to broadcasts cannot be a route too: wrap one of them");
+    }
+    const scope = scopeOf(this);
+    if (scope !== undefined) {
+      const { point = "", ns, authenticate } = scope.options;
+      const own = options.name ?? handler?.name;
+      if (rule.startsWith("/")) rule = point + rule;
+      options = {
+        ...options,
+        ...(ns !== undefined && own ? { name: `${ns}.${own}` } : {}),
+        authenticate: options.authenticate === undefined
+          ? authenticate as RouteOptions["authenticate"]
+          : options.authenticate,
+      };
+    }
     const route = createRoute(rule, options, handler, () => this.config.argErrorStatus);
+    scope?.onEnd(() => this.#removeRoute(route));
     this.#routes.push(route);
-    this.#router.add(route);
-    const short = shortPathOf(route);
-    if (short !== undefined) this.#router.addShort(short, route);
-    const { name } = route.facts;
+    this.#addToRouter(route);
+    const { facts } = route;
+    const { name } = facts;
+    if (facts.authenticate !== undefined && facts.authenticate !== null) this.gated = true;
     if (name !== undefined) {
       const present = this.#byName.get(name);
       // The same function on several rules, or one name per method of a rule, is no accident.
@@ -235,6 +246,31 @@ export class Atila implements MountedApp {
     }
     if (!this.#byHandler.has(handler)) this.#byHandler.set(handler, route);
     return handler;
+  }
+
+  #addToRouter(route: Route): void {
+    this.#router.add(route);
+    const short = shortPathOf(route);
+    if (short !== undefined) this.#router.addShort(short, route);
+  }
+
+  /** Forgets a route. A rare thing, so everything is arranged anew. */
+  #removeRoute(route: Route): void {
+    this.#routes = this.#routes.filter((other) => other !== route);
+    this.#router = new Router<Route>();
+    this.#byName.clear();
+    this.#byHandler.clear();
+    for (const left of this.#routes) {
+      this.#addToRouter(left);
+      const { name, handler } = left.facts;
+      if (name !== undefined) this.#byName.set(name, left);
+      if (!this.#byHandler.has(handler)) this.#byHandler.set(handler, left);
+    }
+  }
+
+  /** Whether a function is the handler of a route. @internal */
+  isRouted(handler: unknown): boolean {
+    return this.#byHandler.has(handler as AnyHandler);
   }
 
   /** Routes in the order they were registered. */
@@ -262,92 +298,122 @@ export class Atila implements MountedApp {
     if (typeof handler === "string" && handler.startsWith("/")) {
       return joinMount(mountPoint, handler);
     }
-    const route = typeof handler === "function"
+    const route = this.findRoute(handler);
+    if (route !== undefined) return buildUrl(route, mountPoint, args);
+    const [app, name] = this.#elsewhere(handler);
+    return app.buildUrlAt(app.mountPoint, name, args);
+  }
+
+  /** Path of a handler below the mount, up to its first parameter. See `was.basepath`. @internal */
+  basePathAt(mountPoint: string, handler: HandlerReference): string {
+    const route = this.findRoute(handler);
+    if (route !== undefined) return basePath(route, mountPoint);
+    const [app, name] = this.#elsewhere(handler);
+    return app.basePathAt(app.mountPoint, name);
+  }
+
+  /** Route of a handler of this app. In a name, a colon stands for a dot. @internal */
+  findRoute(handler: HandlerReference): Route | undefined {
+    return typeof handler === "function"
       ? this.#byHandler.get(handler)
-      : this.#byName.get(handler);
-    if (route === undefined) {
-      const label = typeof handler === "function" ? handler.name || "that function" : handler;
-      throw new ReferenceError(`Cannot build a URL: ${this.name} has no handler "${label}"`);
-    }
-    return buildUrl(route, mountPoint, args);
+      : this.#byName.get(handler) ?? this.#byName.get(handler.replace(":", "."));
+  }
+
+  /** App and handler of a name such as `search.query`. @throws {ReferenceError} when there is none. */
+  #elsewhere(handler: HandlerReference): [app: Atila, name: string] {
+    const label = typeof handler === "function" ? handler.name || "that function" : handler;
+    const [, name = "", rest = ""] = typeof handler === "string"
+      ? /^([^.:]+)[.:](.+)$/.exec(handler) ?? []
+      : [];
+    const app = this.#others.get(name);
+    if (app instanceof Atila && app.findRoute(rest) !== undefined) return [app, rest];
+    throw new ReferenceError(`Cannot build a URL: ${this.name} has no handler "${label}"`);
   }
 
   // -- hooks -------------------------------------------------------------------------------------
 
   /** Runs before each handler. What it returns, unless null, is the response. */
   beforeRequest(hook: RequestHook): RequestHook {
-    this.#hooks.before.push(hook);
+    this.#hooks.add(this.#hooks.before, hook, scopeOf(this));
     return hook;
   }
 
   /** Runs after a handler succeeded. */
   finishRequest(hook: RequestHook): RequestHook {
-    this.#hooks.finish.push(hook);
+    this.#hooks.add(this.#hooks.finish, hook, scopeOf(this));
     return hook;
   }
 
   /** Runs after an error. What it returns, unless null, becomes the response. */
   failedRequest(hook: FailedHook): FailedHook {
-    this.#hooks.failed.push(hook);
+    this.#hooks.add(this.#hooks.failed, hook, scopeOf(this));
     return hook;
   }
 
   /** Runs last, after success and failure. */
   teardownRequest(hook: RequestHook): RequestHook {
-    this.#hooks.teardown.push(hook);
+    this.#hooks.add(this.#hooks.teardown, hook, scopeOf(this));
     return hook;
   }
 
   /** Runs when the app has been loaded and nothing is served yet. */
   beforeMount(hook: WacHook): WacHook {
-    this.#hooks.on("beforeMount", hook);
+    this.#hooks.on("beforeMount", hook, scopeOf(this));
     return hook;
   }
 
   /** Runs once all apps are mounted. */
   mounted(hook: WasHook): WasHook {
-    this.#hooks.on("mounted", hook);
+    this.#hooks.on("mounted", hook, scopeOf(this));
     return hook;
   }
 
   /** Runs in an app that is about to be replaced. */
   beforeReload(hook: WasHook): WasHook {
-    this.#hooks.on("beforeReload", hook);
+    this.#hooks.on("beforeReload", hook, scopeOf(this));
     return hook;
   }
 
   /** Runs in an app that has replaced another. */
   reloaded(hook: WasHook): WasHook {
-    this.#hooks.on("reloaded", hook);
+    this.#hooks.on("reloaded", hook, scopeOf(this));
     return hook;
   }
 
   /** Runs after `mounted` and after `reloaded`. */
   mountedOrReloaded(hook: WasHook): WasHook {
-    this.#hooks.on("mountedOrReloaded", hook);
+    this.#hooks.on("mountedOrReloaded", hook, scopeOf(this));
     return hook;
   }
 
   /** Runs when the server begins to stop. */
   beforeUmount(hook: WasHook): WasHook {
-    this.#hooks.on("beforeUmount", hook);
+    this.#hooks.on("beforeUmount", hook, scopeOf(this));
     return hook;
   }
 
   /** Runs at the end, to take back what `beforeMount` registered. */
   umounted(hook: WacHook): WacHook {
-    this.#hooks.on("umounted", hook);
+    this.#hooks.on("umounted", hook, scopeOf(this));
     return hook;
   }
 
   /** Makes the page for a status. Clients that accept JSON get a fault instead. */
   errorHandler(status: StatusLike, handler: ErrorHandler): ErrorHandler {
-    this.#errorHandlers.set(parseStatus(status).code, handler);
+    const { code } = parseStatus(status);
+    const before = this.#errorHandlers.get(code);
+    scopeOf(this)?.onEnd(() => {
+      if (before === undefined) this.#errorHandlers.delete(code);
+      else this.#errorHandlers.set(code, before);
+    });
+    this.#errorHandlers.set(code, handler);
     return handler;
   }
 
   /** Makes the page for every other status. */
   defaultErrorHandler(handler: ErrorHandler): ErrorHandler {
+    const before = this.#defaultErrorHandler;
+    scopeOf(this)?.onEnd(() => this.#defaultErrorHandler = before);
     this.#defaultErrorHandler = handler;
     return handler;
   }
@@ -365,6 +431,7 @@ export class Atila implements MountedApp {
     const { config, ...properties } = info.pref;
     Object.assign(this.config, config);
     Object.assign(this, properties);
+    this.recheckServices();
   }
 
   /** Other apps of the same host by name, this one included. */
@@ -374,6 +441,12 @@ export class Atila implements MountedApp {
 
   /** Runs the hooks of a phase. Their errors are logged; the sequence goes on. */
   async lifecycle(phase: LifecyclePhase): Promise<void> {
+    await this.beforePhase(phase);
+    await this.#runPhase(phase);
+    await this.afterPhase(phase);
+  }
+
+  async #runPhase(phase: LifecyclePhase): Promise<void> {
     const hooks = this.#hooks.lifecycle.get(phase) ?? [];
     if (hooks.length === 0) return;
     const argument: Wac | AtilaWas = phase === "beforeMount" || phase === "umounted"
@@ -457,13 +530,47 @@ export class Atila implements MountedApp {
     }
     const was = new AtilaWas(this, ctx, { req, route, values });
     ctx.service = was;
+    if (
+      headerOf(req, ctx, "origin") !== null ||
+      this.gated && this.schemeOf(route.facts) !== undefined
+    ) return runInContext(ctx, this.#pass, was, route, values);
     return runInContext(ctx, this.#run, was, route, values);
+  }
+
+  /** The way of a request that comes from a page or has to authenticate. */
+  #pass = async (
+    was: AtilaWas,
+    route: Route,
+    values: Values | undefined,
+  ): Promise<Response> => {
+    const { req } = partsOf(was);
+    const origin = req.headers.get("origin");
+    let response: Response;
+    try {
+      const early = await this.admit(was, route, origin, () => this.#methodsAt(was.ctx!));
+      response = early ?? await this.#answer(was, route, values);
+    } catch (error) {
+      response = await this.#failed(was, error);
+    }
+    return origin === null ? response : this.markOrigin(response, origin, route.facts);
+  };
+
+  /** Methods that a path answers. */
+  #methodsAt({ path, mountPoint }: RequestContext): string[] {
+    const below = mountPoint.length <= 1 ? path : path.slice(mountPoint.length - 1);
+    return METHODS.filter((method) => this.#router.find(below, method).kind === "route");
   }
 
   #refuse(req: Request, ctx: RequestContext, error: HttpError): Response | Promise<Response> {
     const was = new AtilaWas(this, ctx, { req, route: undefined, values: undefined });
     ctx.service = was;
-    return runInContext(ctx, this.#refusal, was, error, undefined);
+    const response = runInContext(ctx, this.#refusal, was, error, undefined);
+    if (this.accessControlAllowOrigin === undefined) return response;
+    const origin = req.headers.get("origin");
+    if (origin === null) return response;
+    return isThenable(response)
+      ? response.then((res) => this.markOrigin(res, origin, undefined))
+      : this.markOrigin(response, origin, undefined);
   }
 
   /** The way of a request that needs no waiting: everything stays synchronous. */

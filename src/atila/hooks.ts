@@ -7,6 +7,7 @@
 import type { LifecyclePhase } from "../core/app.ts";
 import type { Wac } from "../was/wac.ts";
 import type { AnyHandler, Guard } from "./route.ts";
+import type { Scope } from "./scope.ts";
 import type { AtilaWas } from "./was.ts";
 
 /** A hook whose return value, unless null or undefined, is the response. */
@@ -32,18 +33,39 @@ export class Hooks {
   /** Always last. */
   readonly teardown: RequestHook[] = [];
   /** By phase. */
-  readonly lifecycle = new Map<LifecyclePhase, (WacHook | WasHook)[]>();
+  readonly lifecycle: Map<LifecyclePhase, (WacHook | WasHook)[]> = new Map();
 
   /** Whether a request has anything to run besides its handler. */
   get any(): boolean {
     return this.before.length + this.finish.length + this.failed.length + this.teardown.length > 0;
   }
 
-  /** Adds a life-cycle hook. */
-  on(phase: LifecyclePhase, hook: WacHook | WasHook): void {
+  #pinned: RequestHook | undefined;
+
+  /** Adds a life-cycle hook; with a scope, until that ends. */
+  on(phase: LifecyclePhase, hook: WacHook | WasHook, scope?: Scope): void {
     const hooks = this.lifecycle.get(phase) ?? [];
-    hooks.push(hook);
     this.lifecycle.set(phase, hooks);
+    this.add(hooks, hook, scope);
+  }
+
+  /** Adds a hook to a list; with a scope, until that ends. */
+  add<H>(hooks: H[], hook: H, scope?: Scope): void {
+    hooks.push(hook);
+    if (this.#pinned !== undefined && (hooks as unknown[]) === this.teardown) {
+      hooks.splice(hooks.indexOf(this.#pinned as H), 1);
+      hooks.push(this.#pinned as H);
+    }
+    scope?.onEnd(() => {
+      const at = hooks.lastIndexOf(hook);
+      if (at !== -1) hooks.splice(at, 1);
+    });
+  }
+
+  /** Adds a teardown hook that stays the last one whatever comes after. */
+  pin(hook: RequestHook): void {
+    this.#pinned = hook;
+    this.teardown.push(hook);
   }
 }
 

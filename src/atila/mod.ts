@@ -26,8 +26,15 @@ export type {
   Preferences,
 } from "../core/app.ts";
 export type { Status, StatusLike } from "../core/status.ts";
-export type { TemplateEngine } from "./templates/engine.ts";
-export { TemplateError } from "./templates/template_error.ts";
+export type {
+  EngineFactory,
+  EngineSettings,
+  TemplateEngine,
+  TemplateFilter,
+  TemplateOptions,
+} from "./templates/engine.ts";
+export { type SourceFile, TemplateSource } from "./templates/source.ts";
+export { TemplateError, type TemplatePlace } from "./templates/template_error.ts";
 export type { Body, ErrorHandler, RouteHandler } from "./atila.ts";
 export { FILE, FILES, REQUIRED } from "./arguments.ts";
 export type {
@@ -43,7 +50,29 @@ export type { BodyContent, Chunk, ProducerBody, ReadableBody } from "./body.ts";
 export { AppClient } from "./client.ts";
 export type { AppAnswer, AppRequestOptions } from "./client.ts";
 export type { AppConfig } from "./config.ts";
-export type { FailedHook, RequestHook, WacHook, WasHook } from "./hooks.ts";
+export { AppDirectory, type NeighbourApp } from "./app_directory.ts";
+export type { Authenticate, AuthScheme } from "./auth/scheme.ts";
+export type { DigestAlgorithm } from "./auth/digest.ts";
+export type { UserCollection, UserRecord } from "./auth/user_records.ts";
+export type { OriginRule } from "./cors.ts";
+export { type EventHandler, type EventNames, events } from "./events.ts";
+export {
+  AppFeatures,
+  type AuthorizationHandler,
+  type BearerHandler,
+  type CheckHandler,
+  type JinjaEnvironment,
+  type MaintenanceHook,
+  type PermissionHandler,
+  type TransparentGuard,
+} from "./features.ts";
+export { Scope, type ScopeOptions } from "./scope.ts";
+export type { ServiceModule, ServiceOptions, ServiceTarget } from "./services.ts";
+export { Atilary, type SubAppPlace } from "./sub_app.ts";
+export type { GlobalFunction } from "./templates/globals.ts";
+export type { JinjaOverlay } from "./templates/overlay.ts";
+export type { ChangeHook } from "./watched.ts";
+export { type FailedHook, Hooks, type RequestHook, type WacHook, type WasHook } from "./hooks.ts";
 export { AtilaRequest } from "./request.ts";
 export type { RequestArguments, UriParts } from "./request.ts";
 export { ApiContainer, Reply, ResponseMethods, ResponseState } from "./response.ts";
@@ -56,7 +85,7 @@ export type {
   ReplyOptions,
   ResponseOwner,
 } from "./response.ts";
-export type { AnyHandler, Guard, Route, RouteFacts, RouteOptions } from "./route.ts";
+export type { AnyHandler, Guard, Route, RouteDoc, RouteFacts, RouteOptions } from "./route.ts";
 export type { Binder, Given } from "./arguments.ts";
 export type { Routable } from "./router.ts";
 export type {

@@ -12,8 +12,11 @@ import {
   type StandardSchema,
   type Values,
 } from "./arguments.ts";
+import { type Authenticate, checkAuthenticate } from "./auth/scheme.ts";
+import { checkMaxAge, checkOrigins } from "./cors.ts";
 import { parseRule, type Rule } from "./rule.ts";
 import type { Routable } from "./router.ts";
+import { type Atilary, partOf } from "./sub_app.ts";
 import type { AtilaWas } from "./was.ts";
 
 /** A handler after its types have been checked. */
@@ -39,6 +42,30 @@ export interface RouteOptions<A = ArgumentDefaults | StandardSchema | undefined,
   use?: readonly Guard[];
   /** Leave the body unread, for handlers that read `was.request.raw.body` themselves. Default false. */
   stream?: boolean;
+  /** How requests authenticate; `null` frees the route. Default: `app.authenticate`. */
+  authenticate?: Authenticate;
+  /** Origins whose pages may ask, `["*"]` for all. Default: `app.accessControlAllowOrigin`. */
+  accessControlAllowOrigin?: readonly string[] | null;
+  /** Seconds a browser may keep the answer to a preflight. Default: `app.accessControlMaxAge`. */
+  accessControlMaxAge?: number;
+  /** What the API description says of the route; `false` leaves it out. */
+  doc?: RouteDoc | false;
+}
+
+/** What the API description says of a route, besides what follows from its rule and arguments. */
+export interface RouteDoc {
+  /** One line. Default: the name of the handler. */
+  readonly summary?: string;
+  /** More lines, in Markdown. */
+  readonly description?: string;
+  /** Groups it belongs to. */
+  readonly tags?: readonly string[];
+  /** Whether it should not be used any more. */
+  readonly deprecated?: boolean;
+  /** Validator of what it answers with status 200. It only describes; answers are not checked. */
+  readonly returns?: StandardSchema;
+  /** Further answers by status: one line each. */
+  readonly responses?: Readonly<Record<number, string>>;
 }
 
 /** What `was.request.routed` tells. */
@@ -57,6 +84,29 @@ export interface RouteFacts {
   readonly defaults: ArgumentDefaults | undefined;
   /** Whether the body is left unread. */
   readonly stream: boolean;
+  /** Declared arguments, if they are a validator. */
+  readonly schema: StandardSchema | undefined;
+  /** Whether arguments that are not declared are passed on. */
+  readonly rest: boolean;
+  /** How requests authenticate, if the route says so. */
+  readonly authenticate: Authenticate | undefined;
+  /** Origins whose pages may ask, if the route says so. */
+  readonly origins: readonly string[] | undefined;
+  /** Seconds a browser may keep the answer to a preflight, if the route says so. */
+  readonly maxAge: number | undefined;
+  /** What the API description says of it. */
+  readonly doc: RouteDoc | false | undefined;
+  /** The sub-app it belongs to. */
+  readonly part: Atilary | undefined;
+}
+
+const authenticating = new WeakMap<Guard, Authenticate>();
+
+/** Guard that makes a route authenticate: it stands for the option of that name. */
+export function authenticateBy(scheme: Authenticate): Guard {
+  const guard: Guard = (next) => next;
+  authenticating.set(guard, scheme);
+  return guard;
 }
 
 /** A route, prepared. */
@@ -69,8 +119,29 @@ export interface Route extends Routable {
   readonly bind: Binder;
 }
 
-const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-const KNOWN = ["name", "methods", "contentTypes", "args", "rest", "use", "stream"];
+/** Methods a route may answer. */
+export const METHODS: readonly string[] = [
+  "GET",
+  "HEAD",
+  "POST",
+  "PUT",
+  "PATCH",
+  "DELETE",
+  "OPTIONS",
+];
+const KNOWN = [
+  "name",
+  "methods",
+  "contentTypes",
+  "args",
+  "rest",
+  "use",
+  "stream",
+  "authenticate",
+  "accessControlAllowOrigin",
+  "accessControlMaxAge",
+  "doc",
+];
 
 /**
  * Prepares a route.
@@ -98,6 +169,11 @@ export function createRoute(
   }
   const rule: Rule = parseRule(text);
   const { args } = options;
+  const guarded = options.use?.findLast((guard) => authenticating.has(guard));
+  const authenticate = options.authenticate === undefined && guarded !== undefined
+    ? authenticating.get(guarded)
+    : options.authenticate;
+  checkAuthenticate(where, authenticate);
   const run = (options.use ?? []).reduceRight<AnyHandler>((next, guard) => guard(next), handler);
   return {
     rule,
@@ -112,6 +188,13 @@ export function createRoute(
       contentTypes: options.contentTypes?.map((type) => type.toLowerCase()),
       defaults: args === undefined || isSchema(args) ? undefined : args,
       stream: options.stream ?? false,
+      schema: isSchema(args) ? args : undefined,
+      rest: options.rest ?? false,
+      authenticate,
+      origins: checkOrigins(where, options.accessControlAllowOrigin),
+      maxAge: checkMaxAge(where, options.accessControlMaxAge),
+      doc: options.doc,
+      part: partOf(options.use),
     },
   };
 }

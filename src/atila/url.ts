@@ -27,6 +27,34 @@ export function joinMount(mountPoint: string, path: string): string {
   return mountPoint === "/" || mountPoint === "" ? path : mountPoint.slice(0, -1) + path;
 }
 
+/** Path of a route up to its first parameter: `/user/` for `/user/<id>`. */
+export function basePath({ rule }: Route, mountPoint: string): string {
+  const end = rule.segments.findIndex((segment) => typeof segment !== "string");
+  const fixed = end === -1 ? rule.segments : [...rule.segments.slice(0, end), ""];
+  return joinMount(mountPoint, `/${fixed.join("/")}`);
+}
+
+/**
+ * Values for a URL of the same handler as the running request, or another: what the request was given,
+ * as far as the handler knows it, with some of it replaced. `null` and `undefined` take a value away.
+ */
+export function partialValues(
+  route: Route,
+  current: Readonly<Record<string, unknown>>,
+  changes: Readonly<Record<string, unknown>>,
+): NamedValues {
+  const { rule, facts } = route;
+  const known = facts.defaults === undefined
+    ? undefined
+    : new Set([...rule.parameters.map(({ name }) => name), ...Object.keys(facts.defaults)]);
+  const named: Record<string, unknown> = Object.create(null);
+  for (const name of Object.keys(current)) {
+    if (known === undefined || known.has(name)) named[name] = current[name];
+  }
+  for (const name of Object.keys(changes)) named[name] = changes[name];
+  return { named };
+}
+
 /**
  * Builds the path and query of a route. Positional values go to the parameters of the rule in their
  * order, then to the declared arguments in theirs.

@@ -7,9 +7,11 @@
 import type { RequestContext } from "../core/context.ts";
 import type { StatusLike } from "../core/status.ts";
 import { Was } from "../was/was.ts";
+import { type AppDirectory, directoryOf } from "./app_directory.ts";
 import type { Values } from "./arguments.ts";
 import type { Atila } from "./atila.ts";
 import { createEnvironment } from "./environment.ts";
+import { events } from "./events.ts";
 import { AtilaRequest } from "./request.ts";
 import {
   type AtilaResponse,
@@ -20,8 +22,10 @@ import {
   ResponseState,
 } from "./response.ts";
 import type { Route } from "./route.ts";
+import type { Atilary } from "./sub_app.ts";
+import type { TemplateEngine } from "./templates/engine.ts";
 import type { FormBody } from "./uploads.ts";
-import type { HandlerReference } from "./url.ts";
+import { type HandlerReference, partialValues } from "./url.ts";
 
 /** What the container knows of the request before a handler asks. */
 export interface RequestParts {
@@ -141,7 +145,31 @@ export class AtilaWas extends Was {
     if (arguments.length > 2 || typeof values !== "object" || values === null) {
       throw new TypeError(`Cannot render ${name}: values are one object`);
     }
-    return this.app.templates.render(name, { ...values, was: this });
+    return this.renderWith(this.app.templates, name, values);
+  }
+
+  /** Renders with an engine, telling the listeners of the app. @internal */
+  renderWith(
+    engine: TemplateEngine,
+    name: string,
+    values: Record<string, unknown>,
+  ): Promise<string> {
+    const { app } = this;
+    const all = { ...values, was: this };
+    return app.listensTo(events.templateRendering) || app.listensTo(events.templateRendered)
+      ? this.#renderTelling(engine, name, all)
+      : engine.render(name, all);
+  }
+
+  async #renderTelling(
+    engine: TemplateEngine,
+    name: string,
+    values: Record<string, unknown>,
+  ): Promise<string> {
+    await this.app.emitWith(this, events.templateRendering, [name, values]);
+    const text = await engine.render(name, values);
+    await this.app.emitWith(this, events.templateRendered, [text]);
+    return text;
   }
 
   /**
@@ -157,6 +185,50 @@ export class AtilaWas extends Was {
   /** Same as {@link ab}. */
   urlfor(handler: HandlerReference, ...args: unknown[]): string {
     return this.ab(handler, ...args);
+  }
+
+  /**
+   * URL of a handler with the arguments of the running request, some of them replaced; `null` takes one
+   * away.
+   *
+   * @throws {ReferenceError} for an unknown name. @throws {TypeError} for values that do not fit.
+   */
+  partial(handler: HandlerReference, changes: Record<string, unknown> = {}): string {
+    const route = this.app.findRoute(handler);
+    const values = route === undefined
+      ? { named: changes }
+      : partialValues(route, this.request.args, changes);
+    return this.ab(handler, values);
+  }
+
+  /** Path of a handler up to its first parameter: `/user/` for `/user/<id>`. @throws {ReferenceError} */
+  basepath(handler: HandlerReference): string {
+    return this.app.basePathAt(this.ctx?.mountPoint || this.app.mountPoint, handler);
+  }
+
+  /** Same as {@link basepath}. */
+  baseurl(handler: HandlerReference): string {
+    return this.basepath(handler);
+  }
+
+  /** Calls the handlers of an event of this app in order. Errors are logged; it never fails. */
+  emit(event: string, ...args: unknown[]): void | Promise<void> {
+    return this.app.emitWith(this, event, args);
+  }
+
+  /** Calls the handlers of an event of all apps of this host. Errors are logged; it never fails. */
+  broadcast(event: string, ...args: unknown[]): void | Promise<void> {
+    return this.app.broadcastWith(this, event, args);
+  }
+
+  /** Other apps of this host: `was.apps.get("search").config`. Unknown names throw. */
+  get apps(): AppDirectory {
+    return directoryOf(this.app);
+  }
+
+  /** The sub-app the handler belongs to; `undefined` in the app itself. */
+  get subapp(): Atilary | undefined {
+    return this.parts?.route?.facts.part;
   }
 
   /** Sends the client elsewhere, with status 302 unless given. */

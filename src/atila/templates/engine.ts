@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { JinjaOverlay } from "./overlay.ts";
 import { TemplateSource } from "./source.ts";
 import { TemplateError } from "./template_error.ts";
 
@@ -30,6 +31,13 @@ export interface TemplateOptions {
   readonly globals?: Readonly<Record<string, unknown>>;
   /** Further filters by name. They may return promises. The record is read at each render. */
   readonly filters?: Readonly<Record<string, TemplateFilter>>;
+  /** Further tests by name, for Jinja templates. The record is read at each render. */
+  // deno-lint-ignore no-explicit-any -- templates pass anything
+  readonly tests?: Readonly<Record<string, (value: any, ...args: any[]) => boolean>>;
+  /** Other delimiters for Jinja templates. */
+  readonly overlay?: Required<JinjaOverlay>;
+  /** Further engines by ending; the map is read at each render. */
+  readonly engines?: ReadonlyMap<string, EngineFactory>;
   /**
    * Longest wait for one promise in a template, in milliseconds. Futures have their own. Default 30
    * 000.
@@ -51,20 +59,28 @@ export interface EngineSettings {
   readonly globals: Readonly<Record<string, unknown>>;
   /** See {@link TemplateOptions.filters}. */
   readonly filters: Readonly<Record<string, TemplateFilter>>;
+  /** See {@link TemplateOptions.tests}. */
+  // deno-lint-ignore no-explicit-any -- templates pass anything
+  readonly tests: Readonly<Record<string, (value: any, ...args: any[]) => boolean>>;
+  /** See {@link TemplateOptions.overlay}. */
+  readonly overlay: Required<JinjaOverlay> | undefined;
   /** See {@link TemplateOptions.waitTimeoutMs}. */
   readonly waitTimeoutMs: number;
 }
 
-/** Loads an engine. The imports are literal, so that bundlers and the registry see them. */
-type LoadEngine = (settings: EngineSettings) => Promise<TemplateEngine>;
+/** Makes an engine of the settings of an app, when its first template is rendered. */
+export type EngineFactory = (
+  settings: EngineSettings,
+) => TemplateEngine | Promise<TemplateEngine>;
 
-const loadNunjucks: LoadEngine = async (settings) =>
+// The imports are literal, so that bundlers and the registry see them.
+const loadNunjucks: EngineFactory = async (settings) =>
   (await import("./nunjucks.ts")).createNunjucks(settings);
-const loadVento: LoadEngine = async (settings) =>
+const loadVento: EngineFactory = async (settings) =>
   (await import("./vento.ts")).createVento(settings);
 
 /** Which engine takes which endings. */
-const ENGINES: ReadonlyMap<string, LoadEngine> = new Map([
+const ENGINES: ReadonlyMap<string, EngineFactory> = new Map([
   ...[".html", ".htm", ".j2", ".njk", ".txt", ".xml"].map((ending) =>
     [ending, loadNunjucks] as const
   ),
@@ -87,50 +103,72 @@ export function createTemplates(options: TemplateOptions): TemplateEngine {
 
 class Templates implements TemplateEngine {
   readonly #settings: EngineSettings;
-  readonly #engines = new Map<LoadEngine, Promise<TemplateEngine>>();
-  readonly #loaded = new Map<LoadEngine, TemplateEngine>();
+  readonly #known: ReadonlyMap<string, EngineFactory> | undefined;
+  readonly #engines = new Map<EngineFactory, Promise<TemplateEngine>>();
+  readonly #loaded = new Map<EngineFactory, TemplateEngine>();
 
   constructor(options: TemplateOptions) {
+    this.#known = options.engines;
     this.#settings = {
       source: new TemplateSource(options.directories),
       autoReload: options.autoReload ?? false,
       globals: options.globals ?? {},
       filters: options.filters ?? {},
+      tests: options.tests ?? {},
+      overlay: options.overlay,
       waitTimeoutMs: options.waitTimeoutMs ?? 30_000,
     };
   }
 
   render(name: string, values: Record<string, unknown>): Promise<string> {
-    const load = engineOf(name);
+    const load = engineOf(name, this.#known);
     if (typeof load !== "function") return Promise.reject(load);
     const engine = this.#loaded.get(load);
     return engine ? engine.render(name, values) : this.#renderFirst(load, name, values);
   }
 
   async #renderFirst(
-    load: LoadEngine,
+    load: EngineFactory,
     name: string,
     values: Record<string, unknown>,
   ): Promise<string> {
     let loading = this.#engines.get(load);
-    if (loading === undefined) this.#engines.set(load, loading = load(this.#settings));
-    const engine = await loading;
+    if (loading === undefined) {
+      this.#engines.set(load, loading = Promise.resolve(this.#settings).then(load));
+    }
+    let engine: TemplateEngine;
+    try {
+      engine = await loading;
+    } catch (error) {
+      // The next page tries again.
+      this.#engines.delete(load);
+      throw error;
+    }
     this.#loaded.set(load, engine);
     return engine.render(name, values);
   }
 }
 
+/** Endings whose engine is not part of this package, and what they are. */
+const FOREIGN: ReadonlyMap<string, string> = new Map([[".pt", "TAL"], [".ptal", "TAL"]]);
+
 /** How to load the engine of a name, or why there is none. */
-function engineOf(name: string): LoadEngine | Error {
+function engineOf(
+  name: string,
+  registered: ReadonlyMap<string, EngineFactory> | undefined,
+): EngineFactory | Error {
   if (typeof name !== "string") {
     return new TypeError(`Cannot render ${String(name)}: expected the name of a template`);
   }
   const dot = name.lastIndexOf(".");
-  const engine = dot === -1 ? undefined : ENGINES.get(name.slice(dot).toLowerCase());
+  const ending = dot === -1 ? "" : name.slice(dot).toLowerCase();
+  const engine = registered?.get(ending) ?? ENGINES.get(ending);
   if (engine) return engine;
-  const known = [...ENGINES.keys()].join(" ");
-  return new TemplateError(`no engine takes this ending; known are ${known}`, {
-    template: JSON.stringify(name),
-    line: 0,
-  });
+  const language = FOREIGN.get(ending);
+  const known = [...new Set([...ENGINES.keys(), ...registered?.keys() ?? []])].join(" ");
+  const problem = language === undefined
+    ? `no engine takes this ending; known are ${known}`
+    : `${language} needs an engine of its own, and none is installed; ` +
+      `register one with app.registerEngine([".pt", ".ptal"], engine)`;
+  return new TemplateError(problem, { template: JSON.stringify(name), line: 0 });
 }

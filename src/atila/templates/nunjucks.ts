@@ -14,6 +14,7 @@
 import { HttpError } from "../../core/errors.ts";
 import { isThenable } from "../../core/handler.ts";
 import type { EngineSettings, TemplateEngine } from "./engine.ts";
+import { boundTo } from "./globals.ts";
 import { jinjaFilters } from "./jinja_filters.ts";
 import type {
   Environment,
@@ -25,6 +26,7 @@ import type {
   Template,
   Transformer,
 } from "./nunjucks_internals.ts";
+import { INNER_TAGS, rewrite } from "./overlay.ts";
 import { pythonMember } from "./python_members.ts";
 import { futureMethod, isFutureLike, MAX_PASSES, SUSPENDED, Suspension } from "./suspension.ts";
 import { TemplateError } from "./template_error.ts";
@@ -76,7 +78,7 @@ class Render {
   file: string;
   line = 0;
 
-  constructor(readonly name: string) {
+  constructor(readonly name: string, readonly was: unknown) {
     this.file = name;
   }
 }
@@ -197,7 +199,10 @@ function makeEngine(
       let value = frame.lookup(name);
       if (value === undefined) value = context.lookup(name);
       if (value === undefined) {
-        if (name in settings.globals) value = settings.globals[name];
+        if (Object.hasOwn(settings.globals, name)) {
+          value = boundTo(current?.was, settings.globals[name]);
+        } // What is imported does not see the values of the page, but `was` is everywhere.
+        else if (name === "was") value = current?.was;
         else if (name === "True") return true;
         else if (name === "False") return false;
         else return name === "None" ? null : undefined;
@@ -296,6 +301,13 @@ function makeEngine(
       done(null, this.#choose(given, from, ignoreMissing));
     }
 
+    /** Called by compiled templates, for `is`. */
+    getTest(name: string): Macro {
+      const test = Object.hasOwn(settings.tests, name) ? settings.tests[name] : this.tests[name];
+      if (test === undefined) throw new TypeError(`No test is named ${name}`);
+      return test;
+    }
+
     /** Called by filters that take the name of a filter. */
     getFilter(name: string): Macro {
       const filter = filterOf(this, name);
@@ -352,8 +364,10 @@ function makeEngine(
     }
 
     #parse(name: string, text: string): Template {
+      const { overlay } = settings;
+      const source = overlay === undefined ? text : rewrite(text, name, overlay);
       try {
-        const template = new WaitingTemplate(text, this, name, false);
+        const template = new WaitingTemplate(source, this, name, false);
         template._compile();
         return template;
       } catch (thrown) {
@@ -365,7 +379,11 @@ function makeEngine(
     }
   }
 
-  const env = new WaitingEnvironment([], { dev: true, autoescape: true });
+  const env = new WaitingEnvironment([], {
+    dev: true,
+    autoescape: true,
+    ...(settings.overlay === undefined ? {} : { tags: INNER_TAGS }),
+  });
   Object.assign(
     env.filters,
     jinjaFilters((text) => new nunjucks.runtime.SafeString(text)),
@@ -397,7 +415,7 @@ function makeEngine(
   return {
     async render(given, values) {
       const name = settings.source.resolve(given);
-      const render = new Render(name);
+      const render = new Render(name, values.was);
       for (let passes = 1;; passes++) {
         const output = pass(render, values);
         if (output !== undefined) return output;

@@ -6,6 +6,7 @@
 
 import { HttpError } from "../../core/errors.ts";
 import type { EngineSettings, TemplateEngine } from "./engine.ts";
+import { boundTo } from "./globals.ts";
 import { TemplateError } from "./template_error.ts";
 
 /** What Vento knows of an error. */
@@ -38,7 +39,10 @@ export async function createVento(settings: EngineSettings): Promise<TemplateEng
       if (settings.autoReload) env.cache.clear();
       Object.assign(env.filters, settings.filters);
       try {
-        const { content } = await env.run(name, { ...settings.globals, ...values });
+        const { content } = await env.run(name, {
+          ...globalsFor(settings.globals, values.was),
+          ...values,
+        });
         return content;
       } catch (error) {
         forgetFailures(env.cache);
@@ -46,6 +50,16 @@ export async function createVento(settings: EngineSettings): Promise<TemplateEng
       }
     },
   };
+}
+
+/** The globals as a page with this `was` sees them. */
+function globalsFor(
+  globals: Readonly<Record<string, unknown>>,
+  was: unknown,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.keys(globals).map((name) => [name, boundTo(was, globals[name])]),
+  );
 }
 
 /**

@@ -62,8 +62,8 @@ Deno.test("TPL-01 a missing template names itself and where it was searched", as
       await assert.rejects(templates.render("d.html", {}), /d\.html: not found/);
       await assert.rejects(templates.render("t.html/x.html", {}), /not found/);
       await assert.rejects(
-        templates.render("page.pt", {}),
-        /"page.pt": no engine takes this ending; known are \.html/,
+        templates.render("page.foo", {}),
+        /"page.foo": no engine takes this ending; known are \.html/,
       );
       await assert.rejects(templates.render("page", {}), /no engine/);
       await assert.rejects(templates.render(7 as unknown as string, {}), TypeError);

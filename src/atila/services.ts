@@ -1,0 +1,223 @@
+/**
+ * Service modules: parts of an app in files of their own, mounted with options, replaced and taken away
+ * without touching the others.
+ *
+ * @module
+ */
+
+import { pathToFileURL } from "node:url";
+import { isThenable } from "../core/handler.ts";
+import { checkAuthenticate } from "./auth/scheme.ts";
+import type { Authenticate } from "./auth/scheme.ts";
+import type { Atila } from "./atila.ts";
+import { resolve } from "./path.ts";
+import { Scope } from "./scope.ts";
+
+/** Options of `app.mountWith`. Further ones are for the module. */
+export interface ServiceOptions {
+  /** Prefix of its rules, such as `/account`. Default none. */
+  point?: string;
+  /** Namespace of its handlers: `signin` becomes `account.signin`. Default none. */
+  ns?: string;
+  /** Authentication of its routes that name none themselves. Default: that of the app. */
+  authenticate?: Authenticate;
+  /** Mount it only while `app.debug` is on. Default false. */
+  debugOnly?: boolean;
+  /** Anything the module wants to know. */
+  // deno-lint-ignore no-explicit-any -- options of the module
+  [custom: string]: any;
+}
+
+/** A service module: a file that exports these functions. */
+export interface ServiceModule {
+  /** Registers routes, hooks, handlers and listeners. May return a promise. */
+  // deno-lint-ignore no-explicit-any -- modules declare the options they know
+  mount(app: Atila, options: any): unknown;
+  /** Frees what `mount` took. Registrations need not be taken back. May return a promise. */
+  umount?(app: Atila): unknown;
+  /** Same as `umount`. */
+  unmount?(app: Atila): unknown;
+}
+
+/** A module, or where it is: a path from the directory of the app, or a URL. */
+export type ServiceTarget = ServiceModule | string | URL;
+
+interface Mounted {
+  module: ServiceModule;
+  readonly specifier: string | undefined;
+  readonly options: ServiceOptions;
+  scope: Scope;
+}
+
+/** The service modules of one app. */
+export class Services {
+  readonly #app: Atila;
+  #mounted: Mounted[] = [];
+  /** Modules that wait for debug. */
+  #waiting: { target: ServiceTarget; options: ServiceOptions }[] = [];
+  readonly #pending = new Set<Promise<void>>();
+  #loads = 0;
+
+  /** Services of an app. */
+  constructor(app: Atila) {
+    this.#app = app;
+  }
+
+  /** See `Atila.mountWith`. */
+  mount(target: ServiceTarget, options: ServiceOptions): void | Promise<void> {
+    const where = `mountWith(${typeof target === "object" ? "…" : JSON.stringify(target)})`;
+    const { point, ns } = options;
+    if (point !== undefined && (!/^(\/[^/<>?#]+)*\/?$/.test(point) || point === "")) {
+      throw new TypeError(
+        `${where}: ${JSON.stringify(point)} is no prefix; write it like /account`,
+      );
+    }
+    if (ns !== undefined && !/^[A-Za-z_]\w*$/.test(ns)) {
+      throw new TypeError(`${where}: ${JSON.stringify(ns)} is no namespace; it is one word`);
+    }
+    checkAuthenticate(where, options.authenticate);
+    if (options.debugOnly && !this.#app.debug) {
+      this.#waiting.push({ target, options });
+      return;
+    }
+    if (typeof target === "object" && !(target instanceof URL)) {
+      return this.#track(this.#begin({ module: checkModule(where, target), options }));
+    }
+    const specifier = this.#resolve(target);
+    return this.#track((async () => {
+      const module = checkModule(where, await import(specifier));
+      await this.#begin({ module, specifier, options });
+    })());
+  }
+
+  /** Mounts what waited for debug, if it is on now. */
+  recheck(): void {
+    if (!this.#app.debug) return;
+    for (const { target, options } of this.#waiting.splice(0)) this.mount(target, options);
+  }
+
+  /** Waits until nothing is being mounted any more. */
+  async settled(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
+  }
+
+  /** See `Atila.reloadService`. */
+  async reload(target: string | URL): Promise<void> {
+    const specifier = this.#resolve(target);
+    const present = this.#mounted.filter((entry) => entry.specifier === specifier);
+    if (present.length === 0) {
+      throw new ReferenceError(`Cannot reload ${specifier}: no service was mounted from there`);
+    }
+    // A module is never forgotten, so the new text needs another address.
+    const fresh = checkModule(
+      `reloadService(${JSON.stringify(String(target))})`,
+      await import(`${specifier}?loaded=${Date.now()}.${++this.#loads}`),
+    );
+    for (const entry of present) {
+      const { module, options } = entry;
+      await this.#end(entry);
+      try {
+        await this.#begin({ module: fresh, specifier, options });
+      } catch (error) {
+        await this.#begin({ module, specifier, options });
+        throw error;
+      }
+    }
+  }
+
+  /** See `Atila.umountService`. */
+  async umount(target: ServiceTarget): Promise<boolean> {
+    const isModule = typeof target === "object" && !(target instanceof URL);
+    const specifier = isModule ? undefined : this.#resolve(target);
+    const found = this.#mounted.filter((entry) =>
+      isModule ? entry.module === target : entry.specifier === specifier
+    );
+    for (const entry of found) await this.#end(entry);
+    return found.length > 0;
+  }
+
+  /** Tells all modules, the last one first, that the app ends. What they registered stays. */
+  async release(report: (error: unknown) => void): Promise<void> {
+    for (const { module } of this.#mounted.splice(0).reverse()) {
+      try {
+        await (module.umount ?? module.unmount)?.call(module, this.#app);
+      } catch (error) {
+        report(error);
+      }
+    }
+  }
+
+  #resolve(target: string | URL): string {
+    const text = String(target);
+    if (/^(?:file|https?|npm|jsr|data|node):/.test(text)) return text;
+    // A bare name is found by the import map of the app, which only the app's own imports know.
+    return pathToFileURL(resolve(this.#app.home, text)).href;
+  }
+
+  /** Mounts a module; one that was mounted in the same place is taken away first. */
+  #begin(
+    { module, specifier, options }: {
+      module: ServiceModule;
+      specifier?: string;
+      options: ServiceOptions;
+    },
+  ): void | Promise<void> {
+    const before = this.#mounted.find((entry) =>
+      (specifier === undefined ? entry.module === module : entry.specifier === specifier) &&
+      entry.options.point === options.point && entry.options.ns === options.ns
+    );
+    if (before !== undefined) {
+      return this.#end(before).then(() => this.#begin({ module, specifier, options }));
+    }
+    const point = options.point?.replace(/\/$/, "");
+    const scope = new Scope(this.#app, {
+      point,
+      ns: options.ns,
+      authenticate: options.authenticate,
+    });
+    const entry = { module, specifier, options, scope };
+    try {
+      const result = scope.run(() => module.mount(this.#app, options));
+      if (!isThenable(result)) {
+        this.#mounted.push(entry);
+        return;
+      }
+      return Promise.resolve(result).then(() => void this.#mounted.push(entry), (error) => {
+        scope.end();
+        throw error;
+      });
+    } catch (error) {
+      scope.end();
+      throw error;
+    }
+  }
+
+  async #end(entry: Mounted): Promise<void> {
+    const { module } = entry;
+    this.#mounted = this.#mounted.filter((other) => other !== entry);
+    try {
+      await (module.umount ?? module.unmount)?.call(module, this.#app);
+    } finally {
+      entry.scope.end();
+    }
+  }
+
+  /** Remembers a mount that takes time. Its failure belongs to who called for it. */
+  #track(result: void | Promise<void>): void | Promise<void> {
+    if (result === undefined) return;
+    const done: Promise<void> = result.then(forget, forget);
+    const pending = this.#pending;
+    function forget(): void {
+      pending.delete(done);
+    }
+    pending.add(done);
+    return result;
+  }
+}
+
+function checkModule(where: string, module: unknown): ServiceModule {
+  if (typeof (module as Partial<ServiceModule> | null)?.mount !== "function") {
+    throw new TypeError(`${where}: the module exports no function "mount"`);
+  }
+  return module as ServiceModule;
+}
