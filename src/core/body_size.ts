@@ -170,6 +170,18 @@ export function sharedResponse(body: SharedBody, init: ResponseInit): Response {
   return res;
 }
 
+/** Texts up to this length are looked through here, which takes less than calling the runtime. */
+const SHORT = 64;
+
+function byteLength(text: string): number {
+  const { length } = text;
+  if (length > SHORT) return Buffer.byteLength(text);
+  for (let at = 0; at < length; at++) {
+    if (text.charCodeAt(at) > 0x7f) return Buffer.byteLength(text);
+  }
+  return length;
+}
+
 /** Records how many bytes the stream in a response will give. */
 export function declareBodySize(res: Response, bytes: number): Response {
   (res as Known)[BODY] = bytes;
@@ -216,7 +228,7 @@ export function staticBodyOf(res: Response): string | Uint8Array | undefined {
 export function bodySizeOf(res: Response): number | undefined {
   const known = (res as Known)[BODY];
   if (known !== undefined) {
-    if (typeof known === "string") return Buffer.byteLength(known);
+    if (typeof known === "string") return byteLength(known);
     if (typeof known === "number") return known;
     return known instanceof SharedBody ? known.size : known.byteLength;
   }

@@ -52,8 +52,6 @@ export interface RequestContext {
   readonly query: string;
   /** Host the client asked for: lower case, without port; `""` when HTTP/1.0 sent none. */
   readonly hostname: string;
-  /** `performance.now()` when the request arrived. */
-  readonly startedAt: number;
   /** Short name of the worker that serves it: `M`, `W0`, `W1` … */
   readonly workerId: string;
 
@@ -97,7 +95,6 @@ export abstract class BaseContext implements RequestContext {
   abstract readonly path: string;
   abstract readonly query: string;
   abstract readonly hostname: string;
-  abstract readonly startedAt: number;
   abstract readonly workerId: string;
   abstract readonly completion: Promise<Completion>;
   /** Prefix of the mount that answers. */
@@ -212,7 +209,6 @@ export function createContext(init: ContextInit): RequestContext {
     requestId,
     scheme,
     httpVersion: "1.1",
-    startedAt: performance.now(),
     workerId: "M",
     mountPoint: "",
     gtxnid: `GTID-C${connectionId}-R${requestId}`,

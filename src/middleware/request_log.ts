@@ -64,18 +64,20 @@ export function requestLog(options: RequestLogOptions): Layer {
       pending: PromiseLike<Response>,
       req: Request,
       ctx: RequestContext,
+      startedAt: number | undefined,
       body: BodyCount | undefined,
     ): Promise<Response> {
       let res: Response;
       try {
         res = await pending;
       } catch (error) {
-        recorder.failed(req, ctx, body);
+        recorder.failed(req, ctx, startedAt, body);
         throw error;
       }
-      return recorder.answered(req, ctx, res, body);
+      return recorder.answered(req, ctx, res, startedAt, body);
     }
     return function requestLog(req, ctx) {
+      const startedAt = recorder.isLogged(ctx) ? performance.now() : undefined;
       let request = req;
       let body: BodyCount | undefined;
       if (hasBodyOfUnknownSize(req, ctx)) {
@@ -86,12 +88,12 @@ export function requestLog(options: RequestLogOptions): Layer {
       try {
         result = next(request, ctx);
       } catch (error) {
-        recorder.failed(req, ctx, body);
+        recorder.failed(req, ctx, startedAt, body);
         throw error;
       }
       return isThenable(result)
-        ? settle(result, req, ctx, body)
-        : recorder.answered(req, ctx, result, body);
+        ? settle(result, req, ctx, startedAt, body)
+        : recorder.answered(req, ctx, result, startedAt, body);
     };
   };
 }
@@ -139,18 +141,34 @@ class Recorder {
     this.#isOff = compileLogOff(off);
   }
 
+  /** Whether the request gets a line. */
+  isLogged(ctx: RequestContext): boolean {
+    return this.#log !== undefined && !this.#isOff(ctx.path);
+  }
+
   /** A response is there. Returns it, or one that counts while it is read. */
   answered(
     req: Request,
     ctx: RequestContext,
     res: Response,
+    startedAt: number | undefined,
     body: BodyCount | undefined,
   ): Response {
-    const logged = this.#log !== undefined && !this.#isOff(ctx.path);
-    if (!logged && this.#counters === undefined) return res;
     const { status } = res;
-    const size = req.method === "HEAD" || isBodyless(status) ? 0 : bodySizeOf(res);
-    const entry = new Entry(req, ctx, status, body, logged);
+    const size = isBodyless(status) || req.method === "HEAD" ? 0 : bodySizeOf(res);
+    if (startedAt === undefined) {
+      if (this.#counters === undefined) return res;
+      const declared = declaredBytes(req, ctx);
+      if (size !== undefined && body === undefined) {
+        this.#count(declared, size);
+        return res;
+      }
+      const count = (bytes: number) => this.#count(body?.bytes ?? declared, bytes);
+      if (size === undefined) return countResponseBody(res, ctx, count);
+      ctx.completion.then(() => count(size));
+      return res;
+    }
+    const entry = new Entry(req, ctx, status, startedAt, body);
     if (size === undefined) {
       return countResponseBody(res, ctx, (bytes) => this.#finish(entry, bytes));
     }
@@ -163,19 +181,29 @@ class Recorder {
   }
 
   /** The handler threw, so that the front answers for it. */
-  failed(req: Request, ctx: RequestContext, body: BodyCount | undefined): void {
-    const logged = this.#log !== undefined && !this.#isOff(ctx.path);
-    const entry = new Entry(req, ctx, 500, body, logged);
+  failed(
+    req: Request,
+    ctx: RequestContext,
+    startedAt: number | undefined,
+    body: BodyCount | undefined,
+  ): void {
+    if (startedAt === undefined) {
+      this.#count(body?.bytes ?? declaredBytes(req, ctx), 0);
+      return;
+    }
+    const entry = new Entry(req, ctx, 500, startedAt, body);
     this.#finish(entry, 0, entry.answeredAt);
+  }
+
+  #count(received: number, sent: number): void {
+    if (this.#counters === undefined) return;
+    if (received > 0) this.#counters.received(received);
+    if (sent > 0) this.#counters.sent(sent);
   }
 
   #finish(entry: Entry, responseBytes: number, sentAt: number = performance.now()): void {
     if (entry.body !== undefined) entry.requestBytes = entry.body.bytes;
-    if (this.#counters !== undefined) {
-      this.#counters.received(entry.requestBytes);
-      this.#counters.sent(responseBytes);
-    }
-    if (!entry.logged) return;
+    this.#count(entry.requestBytes, responseBytes);
     entry.time = Date.now();
     entry.responseBytes = responseBytes;
     entry.connections = this.#connections();
@@ -189,7 +217,6 @@ class Recorder {
  * sent, the runtime may have let go of its headers.
  */
 class Entry implements RequestFacts {
-  readonly logged: boolean;
   readonly body: BodyCount | undefined;
   readonly answeredAt: number = performance.now();
   requestBytes: number;
@@ -217,15 +244,13 @@ class Entry implements RequestFacts {
     req: Request,
     ctx: RequestContext,
     status: number,
+    startedAt: number,
     body: BodyCount | undefined,
-    logged: boolean,
   ) {
-    this.logged = logged;
     this.body = body;
     this.status = status;
     const { method } = req;
     this.requestBytes = declaredBytes(req, ctx);
-    if (!logged) return;
     const peer = ctx.remoteAddr;
     this.clientAddress = peer;
     this.host = ctx.hostname === "" ? "" : hostOf(req.url);
@@ -240,7 +265,7 @@ class Entry implements RequestFacts {
     this.userAgent = headerOf(req, ctx, "user-agent") ?? "";
     this.forwardedFor = forwardedFor(headerOf(req, ctx, "x-forwarded-for"), peer);
     this.workerId = ctx.workerId;
-    this.handlingMs = Math.floor(this.answeredAt - ctx.startedAt);
+    this.handlingMs = Math.floor(this.answeredAt - startedAt);
   }
 }
 

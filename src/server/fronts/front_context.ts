@@ -25,7 +25,6 @@ export interface FrontShare {
  * requests never need half of it.
  */
 export abstract class FrontContext extends BaseContext {
-  override readonly startedAt: number = performance.now();
   /** Number of the request; taking it is what counts the request. */
   override readonly requestId: number;
 

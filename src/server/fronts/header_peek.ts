@@ -28,7 +28,14 @@ function choose(req: Request): (req: Request, name: string) => string | null {
     description === "request"
   );
   if (symbol !== undefined && worksAsExpected(req, symbol)) {
-    return (req, name) => (req as unknown as Opaque)[symbol]!.header(name);
+    return (req, name) => {
+      try {
+        return (req as unknown as Opaque)[symbol]!.header(name);
+      } catch {
+        // The request is over, and the runtime has let go of it; copied headers outlive that.
+        return null;
+      }
+    };
   }
   return (req, name) => req.headers.get(name);
 }
