@@ -1,0 +1,2 @@
+/** What the project is about. */
+export const things: string[] = ["one thing"];
