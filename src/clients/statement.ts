@@ -106,12 +106,13 @@ function toOwn(input: unknown, placeholder: Placeholder): Statement[] {
     throw unusable(input);
   }
   if (input instanceof SqlTemplate) return [fromParts(input.render(placeholder))];
-  const { compile, toSQL, query } = input as Record<string, unknown>;
+  const { compile, toSQL, query, sql, text } = input as Record<string, unknown>;
   if (typeof compile === "function") return [fromParts(compile.call(input))];
   if (typeof toSQL === "function") {
     const built: unknown = toSQL.call(input);
     return Array.isArray(built) ? built.map(native) : [native(built)];
   }
+  if (sql !== undefined || text !== undefined) return [fromParts(input)];
   if (query !== undefined && typeof query !== "function") return held(input, query, placeholder);
   return [fromParts(input)];
 }

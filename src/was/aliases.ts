@@ -55,6 +55,8 @@ export interface AliasOptions {
   readonly ssl?: boolean;
   /** Certificates to trust besides the system's: PEM text, one or several. */
   readonly ca?: string | readonly string[];
+  /** Most connections to each PostgreSQL or MongoDB member, of each worker. Default 10. */
+  readonly maxConnections?: number;
 }
 
 /** One server of an alias. */
@@ -77,7 +79,7 @@ export interface AliasMember {
   readonly key: string;
 }
 
-const KNOWN_OPTIONS = ["role", "source", "ssl", "ca"];
+const KNOWN_OPTIONS = ["role", "source", "ssl", "ca", "maxConnections"];
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 
 /** Number of the next alias: those of two apps may have the same name. */
@@ -97,6 +99,8 @@ export class Alias {
   readonly source: string;
   /** Extra certificates, PEM. */
   readonly caCerts: readonly string[] | undefined;
+  /** Most connections to each member; `undefined` for the default of the client. */
+  readonly maxConnections: number | undefined;
   /** Servers, in the order given. */
   readonly members: readonly AliasMember[];
   #turn = 0;
@@ -130,6 +134,15 @@ export class Alias {
     this.source = options.source ?? "";
     const { ca } = options;
     this.caCerts = ca === undefined ? undefined : typeof ca === "string" ? [ca] : ca;
+    const { maxConnections } = options;
+    if (
+      maxConnections !== undefined && !(Number.isSafeInteger(maxConnections) && maxConnections > 0)
+    ) {
+      throw new TypeError(
+        `Cannot define ${this.name}: maxConnections is a whole number above 0, not ${maxConnections}`,
+      );
+    }
+    this.maxConnections = maxConnections;
     const list = typeof members === "string" ? [members] : members;
     const scope = `${this.name}#${serial++}`;
     const byNode = new Map<string, AliasMember>();
@@ -253,6 +266,15 @@ function aliasName(given: string): string {
     );
   }
   return `@${bare}`;
+}
+
+/**
+ * Reads the address of a single server, which belongs to no alias.
+ *
+ * @throws {TypeError} for one that cannot be used.
+ */
+export function parseServer(text: string, type: AliasType, tls = false): AliasMember {
+  return parseMember(text, type, tls, "a server", "");
 }
 
 const MEMBER = /^(?:([^@/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:/@\s]+)(?::(\d{1,5}))?(\/[^\s]*)?$/;

@@ -15,7 +15,9 @@ import {
   type RequestMethod,
   requestMethod,
 } from "./http_requests.ts";
-import { type DatabaseOwner, type Sqlite3Method, sqlite3Method } from "./sqlite3.ts";
+import type { DatabaseOwner } from "./database_call.ts";
+import { type PostgresqlMethod, postgresqlMethod } from "./postgresql.ts";
+import { type Sqlite3Method, sqlite3Method } from "./sqlite3.ts";
 import { wac } from "./wac.ts";
 
 const JSON_TYPES: readonly [string, string] = ["application/json", "application/json"];
@@ -31,6 +33,7 @@ export class Was implements Requester, DatabaseOwner {
 
   #methods: Partial<Record<RequestKind, RequestMethod>> | undefined;
   #sqlite3: Sqlite3Method | undefined;
+  #postgresql: PostgresqlMethod | undefined;
 
   /** Binds the object to a request, or to none. */
   constructor(ctx?: RequestContext) {
@@ -90,6 +93,11 @@ export class Was implements Requester, DatabaseOwner {
   /** SQLite databases: `was.sqlite3("shop.db").execute("select …")`, or by alias. */
   get sqlite3(): Sqlite3Method {
     return this.#sqlite3 ??= sqlite3Method(this);
+  }
+
+  /** PostgreSQL databases: `was.postgresql("@shop").execute("select …", [7])`, or by server. */
+  get postgresql(): PostgresqlMethod {
+    return this.#postgresql ??= postgresqlMethod(this);
   }
 
   /**
