@@ -83,6 +83,10 @@ export interface MountedApp {
   readonly useReloader: boolean;
   /** Files and directories whose change reloads the app. */
   readonly watched: readonly string[];
+  /** Seconds between two calls of {@link runMaintenance}; nothing to run where it is absent. */
+  readonly maintainSeconds?: number | undefined;
+  /** Runs what the app does periodically; told the time in milliseconds since 1970. Never fails. */
+  runMaintenance?(now: number): Promise<void>;
 }
 
 /** True for an object that has the methods of a {@link MountedApp}. */

@@ -139,6 +139,11 @@ export const startEngine: StartEngine = async (service, options) => {
   }
   const maintenance = begun.use(new Maintenance(log));
   maintenance.add("backends", () => wac.backends.maintain());
+  for (const app of table.apps) {
+    const { maintainSeconds } = app;
+    if (maintainSeconds === undefined) continue;
+    maintenance.add("app", (now) => runOutside(() => app.runMaintenance?.(now)), maintainSeconds);
+  }
 
   const rest = begun.move();
   let stopping: Promise<void> | undefined;
