@@ -229,14 +229,14 @@ export function setMaxAge(path: string, value: number): void {
 }
 
 /**
- * Speaks TLS only, HTTP/2 and HTTP/1.1 by ALPN. The key may stand in the certificate file; the
- * passphrase is for an encrypted key. The files are read when the service starts.
+ * Speaks TLS only, HTTP/2 and HTTP/1.1 by ALPN. Without a key file the key stands in the certificate
+ * file; the passphrase is for an encrypted key. The files are read when the service starts.
  */
 export function enableSsl(certFile: string, keyFile?: string, passphrase?: string): void {
   if (typeof certFile !== "string" || certFile === "") {
     throw new ConfigError("enableSsl", "the certificate file is missing");
   }
-  service.ssl = { certFile, keyFile, passphrase };
+  service.ssl = { certFile, keyFile: keyFile || undefined, passphrase };
 }
 
 /** Answers every request on a second, plain port with a redirect to HTTPS. Defaults: 80, 443, all addresses. */
