@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { LifecyclePhase } from "../core/app.ts";
+import type { LifecyclePhase, MountedApp } from "../core/app.ts";
 import { runOutside } from "../core/context.ts";
 import { installBodyMeter } from "../core/body_size.ts";
 import { isDevel } from "../core/environment.ts";
@@ -18,6 +18,7 @@ import { standardHeaders } from "../middleware/standard_headers.ts";
 import { transaction } from "../middleware/transaction.ts";
 import type { LoggerHandle } from "../store/logs.ts";
 import { openCounters, type SharedCounters } from "../store/shared_counters.ts";
+import { openSharedState } from "../was/shared.ts";
 import { wac } from "../was/wac.ts";
 import { chooseFront } from "./choose_front.ts";
 import { DEFAULT_FRONT_LIMITS, type Front, type FrontOptions } from "./front.ts";
@@ -93,6 +94,7 @@ export const startEngine: StartEngine = async (service, options) => {
     ? undefined
     : (await import("./tls.ts")).loadTls(service.ssl);
   const counters = openCounters(options.shared, options.workerIndex);
+  begun.use(openSharedState(options.shared));
   const table = await runOutside(() =>
     createMountTable(service.mounts, {
       log: logger.get("app"),
@@ -101,6 +103,10 @@ export const startEngine: StartEngine = async (service, options) => {
       isDevel: isDevel(),
     })
   );
+  wac.broadcast = (was, event, args) => broadcastToAll(table.apps, was, event, args);
+  begun.defer(() => {
+    wac.broadcast = undefined;
+  });
   const { watched } = table;
   options.loaded?.(watched);
 
@@ -116,7 +122,7 @@ export const startEngine: StartEngine = async (service, options) => {
     hostname: options.address,
     port: options.port,
     reusePort: options.reusePort,
-    handler: pipeline(service, logger, counters, table, () => connections()),
+    handler: pipeline(service, logger, counters, table, (now) => connections(now)),
     tls,
     limits: {
       ...DEFAULT_FRONT_LIMITS,
@@ -129,7 +135,7 @@ export const startEngine: StartEngine = async (service, options) => {
     workerId,
   });
   begun.use(front);
-  const connections = (): number => front.connections() + wac.backends.stats().open;
+  const connections = (now: number): number => front.connections(now) + wac.backends.stats().open;
   let forward: Front | undefined;
   if (service.forward !== undefined && options.workerIndex === 0) {
     const { startForward } = await import("./forward.ts");
@@ -166,7 +172,7 @@ function pipeline(
   logger: LoggerHandle,
   counters: SharedCounters,
   table: MountTable,
-  connections: () => number,
+  connections: (now: number) => number,
 ): Handler {
   return compose([
     requestLog({ log: logger.lines("request"), off: service.logOff, connections, counters }),
@@ -188,6 +194,28 @@ async function runPhase(table: MountTable, phase: LifecyclePhase, log: Log): Pro
     }
   }
   wac.handler = undefined;
+}
+
+interface Broadcasting extends MountedApp {
+  /** Apps of the same host; what is broadcast by one is heard by all of them. */
+  readonly others: ReadonlyMap<string, MountedApp>;
+  broadcastWith(was: unknown, event: string, args: readonly unknown[]): unknown;
+}
+
+/** Lets every app that has listeners hear an event once. */
+function broadcastToAll(
+  apps: readonly MountedApp[],
+  was: unknown,
+  event: string,
+  args: readonly unknown[],
+): void {
+  const told = new Set<MountedApp>();
+  for (const app of apps) {
+    if (!("broadcastWith" in app) || told.has(app)) continue;
+    const { others } = app as Broadcasting;
+    for (const one of [app, ...others.values()]) told.add(one);
+    (app as Broadcasting).broadcastWith(was, event, args);
+  }
 }
 
 async function startFront(settings: RunSettings, options: FrontOptions): Promise<Front> {

@@ -36,9 +36,11 @@ export interface CountersStatus {
 const MAGIC = 0x534b4331n;
 /** 64-bit words of the header and of a row: one cache line each, so that rows share none. */
 const WORDS = 8;
+const ROW_BYTES = WORDS * BigInt64Array.BYTES_PER_ELEMENT;
 const HEADER_MAGIC = 0;
 const HEADER_CONNECTION_BLOCK = 1;
 const HEADER_REQUEST_BLOCK = 2;
+const HEADER_ROWS = 3;
 
 const CONNECTIONS = 0;
 const REQUESTS = 1;
@@ -55,15 +57,23 @@ const BLOCK = 256;
  * Makes the memory for the counters of an engine, all zero.
  *
  * @param workers Highest number of workers it is for. Default 64; each takes 64 bytes.
+ * @param behind Bytes behind the counters for other uses, see {@link behindCounters}. Default 0.
  * @throws {RangeError} when that is not a whole number from 1 to 4096.
  */
-export function createShared(workers = 64): SharedArrayBuffer {
+export function createShared(workers = 64, behind = 0): SharedArrayBuffer {
   if (!Number.isInteger(workers) || workers < 1 || workers > 4096) {
     throw new RangeError(`Cannot count for ${workers} workers: expected 1 to 4096`);
   }
-  const buffer = new SharedArrayBuffer((1 + workers) * WORDS * BigInt64Array.BYTES_PER_ELEMENT);
-  new BigInt64Array(buffer)[HEADER_MAGIC] = MAGIC;
+  const buffer = new SharedArrayBuffer((1 + workers) * ROW_BYTES + Math.ceil(behind / 64) * 64);
+  const words = new BigInt64Array(buffer);
+  words[HEADER_MAGIC] = MAGIC;
+  words[HEADER_ROWS] = BigInt(workers);
   return buffer;
+}
+
+/** Where in the memory of {@link createShared} the bytes behind the counters begin. */
+export function behindCounters(buffer: SharedArrayBuffer): number {
+  return (1 + Number(new BigInt64Array(buffer)[HEADER_ROWS])) * ROW_BYTES;
 }
 
 /**
@@ -88,13 +98,12 @@ export class SharedCounters {
 
   /** See {@link openCounters}. */
   constructor(buffer: SharedArrayBuffer, worker: number) {
-    const header = WORDS * BigInt64Array.BYTES_PER_ELEMENT;
     const size = buffer.byteLength;
-    if (size < 2 * header || size % header !== 0 || new BigInt64Array(buffer)[0] !== MAGIC) {
+    if (size < 2 * ROW_BYTES || size % ROW_BYTES !== 0 || new BigInt64Array(buffer)[0] !== MAGIC) {
       throw new TypeError("Cannot open counters: this memory was not made by createShared()");
     }
-    const words = new BigInt64Array(buffer);
-    const rows = words.length / WORDS - 1;
+    const rows = Number(new BigInt64Array(buffer)[HEADER_ROWS]);
+    const words = new BigInt64Array(buffer, 0, (1 + rows) * WORDS);
     if (!Number.isInteger(worker) || worker < 0 || worker >= rows) {
       throw new RangeError(`Cannot open counters of worker ${worker}: there are ${rows} rows`);
     }

@@ -23,6 +23,8 @@ export class Wac {
   workerId = "W0";
   /** The mount whose `beforeMount` hooks run, with `host` and `mountPoint`; `undefined` at other times. */
   handler: unknown = undefined;
+  /** Calls those who listen to broadcasts in any app of this worker. The engine sets it. @internal */
+  broadcast: ((was: unknown, event: string, args: readonly unknown[]) => void) | undefined;
   /** Backend clients of this worker: counts, sweeping, closing. */
   readonly backends: BackendClients = backends;
 

@@ -18,10 +18,17 @@ import {
 import type { DatabaseOwner } from "./database_call.ts";
 import { type PostgresqlMethod, postgresqlMethod } from "./postgresql.ts";
 import { type Sqlite3Method, sqlite3Method } from "./sqlite3.ts";
+import type { HeldLock, LockOptions } from "../store/shared_state.ts";
+import { assignState, lastUpdated, readState, setUpdated, takeLock } from "./shared.ts";
 import { wac } from "./wac.ts";
 
 const JSON_TYPES: readonly [string, string] = ["application/json", "application/json"];
 const NO_HEADERS: readonly string[] = [];
+
+/** What an app can do that has listeners to broadcasts. */
+interface Broadcasting {
+  broadcastWith?(was: unknown, event: string, args: readonly unknown[]): unknown;
+}
 
 /**
  * What a handler asks backends, logs and shared state through. One is made per request, on first use;
@@ -112,6 +119,62 @@ export class Was implements Requester, DatabaseOwner {
    */
   async offload(moduleUrl: string | URL, fn: string, ...args: unknown[]): Promise<unknown> {
     return await (await this.offloadPool()).run(moduleUrl, fn, args);
+  }
+
+  /**
+   * Sets the time of a last-update key to now, in all workers, and broadcasts in this one the events
+   * `<key>`, `model-changed:<key>` and `model-changed` with the arguments.
+   *
+   * @throws {TypeError} for a key that was not declared with `deflu`.
+   */
+  setlu(key: string, ...args: unknown[]): void {
+    setUpdated(key);
+    for (const event of [key, `model-changed:${key}`, "model-changed"]) {
+      this.announce(event, args);
+    }
+  }
+
+  /**
+   * Newest time any of the keys was set, in milliseconds since 1970; the start of the server when none
+   * was. Meant for the option `useCache`.
+   *
+   * @throws {TypeError} for a key that was not declared with `deflu`.
+   */
+  getlu(...keys: string[]): number {
+    return lastUpdated(keys);
+  }
+
+  /**
+   * Sets a global state, in all workers, and broadcasts in this one the event `<key>` with the value
+   * and the arguments.
+   *
+   * @throws {TypeError} for a key that was not declared with `defgs`, or a value that is no integer.
+   */
+  setgs(key: string, value: number, ...args: unknown[]): void {
+    assignState(key, value);
+    this.announce(key, [value, ...args]);
+  }
+
+  /** A global state, 0 until it is set. @throws {TypeError} for a key not declared with `defgs`. */
+  getgs(key: string): number {
+    return readState(key);
+  }
+
+  /**
+   * Takes a lock that excludes all workers: `await using lock = await was.getLock("stock")`. Waits
+   * until it is free, or as long as the options say. A worker that ends loses it within 15 seconds.
+   *
+   * @throws {DOMException} `TimeoutError` when it did not become free in time.
+   */
+  getLock(name?: string, options?: LockOptions): Promise<HeldLock> {
+    return takeLock(name, options);
+  }
+
+  /** Broadcasts an event to the apps of this worker. */
+  protected announce(event: string, args: readonly unknown[]): void {
+    if (wac.broadcast !== undefined) return wac.broadcast(this, event, args);
+    // without an engine, an Atila app tells those it knows
+    (this as { readonly app?: Broadcasting }).app?.broadcastWith?.(this, event, args);
   }
 
   /** Content type sent and type accepted unless a request says otherwise: JSON both. */

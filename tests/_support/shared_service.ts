@@ -1,0 +1,86 @@
+/**
+ * A service of two workers for tests of shared state. Prints `listening <address> <port> <workers>
+ * <pid>` when it serves.
+ *
+ * @module
+ */
+
+// deno-lint-ignore-file no-console -- tests read what it prints
+
+import * as skitai from "@skitai/skitai";
+import { Atila } from "@skitai/skitai/atila";
+
+skitai.deflu("tables.users", "tables.orders");
+skitai.defgs("level", "holders", "most");
+const redis = Deno.env.get("SHARED_REDIS");
+if (redis) throw new Error("no cluster yet");
+
+const heard: unknown[] = [];
+let seen = 0;
+
+const app = new Atila(import.meta.url);
+app.config.maintainInterval = 1;
+for (const event of ["tables.users", "model-changed:tables.users", "model-changed", "level"]) {
+  app.onBroadcast(event, (_was, ...args) => void heard.push([event, ...args]));
+}
+app.onBroadcast("level-changed", (_was, level) => void heard.push(["level-changed", level]));
+app.maintain((was) => {
+  const level = was.getgs("level");
+  if (level === seen) return;
+  seen = level;
+  was.broadcast("level-changed", level);
+});
+app.route(
+  "/facts",
+  (was) =>
+    was.response.API({
+      worker: was.workerId,
+      users: was.getlu("tables.users"),
+      orders: was.getlu("tables.orders"),
+      newest: was.getlu("tables.users", "tables.orders"),
+      level: was.getgs("level"),
+      heard,
+      now: Date.now(),
+    }),
+);
+app.route("/touch", (was) => {
+  was.setlu("tables.users", "row", 7);
+  return was.workerId;
+});
+app.route("/level", (was) => {
+  was.setgs("level", Number(was.request.args.to), "by hand");
+  return was.workerId;
+});
+app.route("/wrong", (was) => {
+  const said: string[] = [];
+  for (
+    const run of [
+      () => was.setlu("unknown"),
+      () => was.getlu("unknown"),
+      () => was.setgs("unknown", 1),
+      () => was.getgs("unknown"),
+      () => was.setgs("level", 1.5),
+    ]
+  ) {
+    try {
+      run();
+    } catch (error) {
+      said.push((error as Error).message);
+    }
+  }
+  return was.response.API({ said });
+});
+app.route("/locked", async (was) => {
+  await using _lock = await was.getLock(String(was.request.args.name ?? "__main__"));
+  const holders = was.getgs("holders") + 1;
+  was.setgs("holders", holders);
+  if (holders > was.getgs("most")) was.setgs("most", holders);
+  await new Promise((resolve) => setTimeout(resolve, Number(was.request.args.ms ?? 2)));
+  was.setgs("holders", was.getgs("holders") - 1);
+  return was.workerId;
+});
+app.route("/most", (was) => String(was.getgs("most")));
+
+skitai.mount("/", app);
+const server = await skitai.run({ port: 0, workers: Number(Deno.env.get("SHARED_WORKERS") ?? 2) });
+console.log("listening", server.address, server.port, server.workers.length, Deno.pid);
