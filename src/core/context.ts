@@ -50,6 +50,8 @@ export interface RequestContext {
   readonly path: string;
   /** Request target after the question mark, as sent, without it. */
   readonly query: string;
+  /** Host and port as the client named them; `""` when HTTP/1.0 named none. */
+  readonly authority: string;
   /** Host the client asked for: lower case, without port; `""` when HTTP/1.0 sent none. */
   readonly hostname: string;
   /** Short name of the worker that serves it: `M`, `W0`, `W1` … */
@@ -94,6 +96,7 @@ export abstract class BaseContext implements RequestContext {
   abstract readonly httpVersion: HttpVersion;
   abstract readonly path: string;
   abstract readonly query: string;
+  abstract readonly authority: string;
   abstract readonly hostname: string;
   abstract readonly workerId: string;
   abstract readonly completion: Promise<Completion>;
@@ -189,7 +192,8 @@ export function runningContext(): RequestContext | undefined {
 }
 
 /** What {@link createContext} may be told; the rest is derived from the URL of the request. */
-export interface ContextInit extends Partial<Omit<RequestContext, "path" | "query" | "hostname">> {
+export interface ContextInit
+  extends Partial<Omit<RequestContext, "path" | "query" | "authority" | "hostname">> {
   /** Address of the request; path, query, host and scheme are taken from it. */
   readonly url: string;
 }
@@ -199,7 +203,7 @@ export interface ContextInit extends Partial<Omit<RequestContext, "path" | "quer
  * client, an app under bare `deno serve`. The path is cut out of the URL as it stands.
  */
 export function createContext(init: ContextInit): RequestContext {
-  const { path, query, hostname, scheme } = splitUrl(init.url);
+  const { path, query, authority, hostname, scheme } = splitUrl(init.url);
   const connectionId = init.connectionId ?? 1;
   const requestId = init.requestId ?? 1;
   const ctx: RequestContext = {
@@ -222,6 +226,7 @@ export function createContext(init: ContextInit): RequestContext {
     ...init,
     path,
     query,
+    authority,
     hostname,
   };
   return ctx;
@@ -231,6 +236,8 @@ export function createContext(init: ContextInit): RequestContext {
 export interface UrlParts {
   /** `http` or `https`. */
   readonly scheme: "http" | "https";
+  /** Host and port, as sent. */
+  readonly authority: string;
   /** Host in lower case, without port and brackets. */
   readonly hostname: string;
   /** Path as sent. */
@@ -245,17 +252,19 @@ export interface UrlParts {
  */
 export function splitUrl(url: string): UrlParts {
   const scheme = url.startsWith("https:") ? "https" : "http";
-  const authority = scheme.length + 3;
-  let start = url.indexOf("/", authority);
+  const from = scheme.length + 3;
+  let start = url.indexOf("/", from);
   if (start === -1) start = url.length;
-  const mark = url.indexOf("?", authority);
+  const mark = url.indexOf("?", from);
   if (mark !== -1 && mark < start) start = mark;
   let end = url.indexOf("#", start);
   if (end === -1) end = url.length;
   const question = mark === -1 || mark > end ? -1 : mark;
+  const authority = url.slice(from, start);
   return {
     scheme,
-    hostname: hostnameOf(url.slice(authority, start)),
+    authority,
+    hostname: hostnameOf(authority),
     path: url.slice(start, question === -1 ? end : question) || "/",
     query: question === -1 ? "" : url.slice(question + 1, end),
   };

@@ -83,8 +83,8 @@ export interface FrontOptions {
 export interface Front extends AsyncDisposable {
   /** Address in use. */
   readonly address: { readonly hostname: string; readonly port: number };
-  /** Open client connections now; a recent estimate on `fast`. */
-  connections(): number;
+  /** Open client connections; a recent estimate on `fast`, which can be told `performance.now()`. */
+  connections(now?: number): number;
   /**
    * Refuses new connections, lets running requests end with `Connection: close`, and cuts what is left
    * after the grace. Resolves when all are closed. A second call waits for the first.

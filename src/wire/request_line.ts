@@ -73,13 +73,64 @@ const UNSAFE_QUOTED = /[\x00-\x1f"\\\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2
 
 /** Formats the line of a request, without a line break. */
 export function formatRequestLine(facts: RequestFacts): string {
-  return `${logTime(facts.time)} ${bare(facts.clientAddress)} ${bare(facts.host)} ` +
-    `${bare(facts.method)} ${bare(facts.uri)} ${facts.version} ${facts.requestBytes} ` +
-    `${facts.status} ${facts.responseBytes} ${bare(facts.gtxnid)} ${facts.ltxnid} ` +
-    `${quoted(facts.user)} ${bare(facts.token)} ${quotedHeader(facts.referer)} ` +
-    `${quotedUserAgent(facts.userAgent)} ${bare(facts.forwardedFor)} ${facts.workerId} ` +
+  const { version, requestBytes, status, responseBytes, ltxnid } = facts;
+  return `${logTime(facts.time)}${beginningOf(facts)}${
+    bare(facts.uri)
+  } ${version} ${requestBytes} ` +
+    `${status} ${responseBytes} ${bare(facts.gtxnid)} ${ltxnid}${endOf(facts)}` +
     `${facts.connections} ${facts.handlingMs} ${facts.sendingMs}`;
 }
+
+/*
+ * Requests of one client, or of one proxy, come in runs and have most of their fields in common: these
+ * are put together when they change.
+ */
+
+let clientAddress = "";
+let host = "";
+let method = "";
+let beginning = " - - - ";
+
+function beginningOf(facts: RequestFacts): string {
+  if (facts.clientAddress !== clientAddress || facts.host !== host || facts.method !== method) {
+    clientAddress = facts.clientAddress;
+    host = facts.host;
+    method = facts.method;
+    beginning = flat(` ${bare(clientAddress)} ${bare(host)} ${bare(method)} `);
+  }
+  return beginning;
+}
+
+let user = "";
+let token = "";
+let referer = "";
+let userAgent = "";
+let forwardedFor = "";
+let workerId = "";
+let end = " - - - - -  ";
+
+function endOf(facts: RequestFacts): string {
+  if (
+    facts.userAgent !== userAgent || facts.forwardedFor !== forwardedFor ||
+    facts.referer !== referer || facts.user !== user || facts.token !== token ||
+    facts.workerId !== workerId
+  ) {
+    ({ user, token, referer, userAgent, forwardedFor, workerId } = facts);
+    end = flat(
+      ` ${quoted(user)} ${bare(token)} ${quotedHeader(referer)} ${quotedHeader(userAgent)} ` +
+        `${bare(forwardedFor)} ${workerId} `,
+    );
+  }
+  return end;
+}
+
+/** The same text in one piece; put together of pieces it would be copied piece by piece each time. */
+function flat(text: string): string {
+  FLATTEN.test(text);
+  return text;
+}
+
+const FLATTEN = /^\0/;
 
 function bare(text: string): string {
   if (text === "") return "-";
@@ -116,18 +167,6 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function escapeInField(character: string): string {
   return character === '"' || character === "\\" ? `\\${character}` : escapeCharacter(character);
-}
-
-let lastUserAgent = "";
-let lastQuotedUserAgent = "-";
-
-/** Requests of one client come in runs, and its user agent is the longest text of the line. */
-function quotedUserAgent(text: string): string {
-  if (text !== lastUserAgent) {
-    lastUserAgent = text;
-    lastQuotedUserAgent = quotedHeader(text);
-  }
-  return lastQuotedUserAgent;
 }
 
 const TOKEN = /"((?:[^"\\]|\\.)*)"|(\S+)/y;

@@ -29,9 +29,9 @@ export class ConnectionEstimate {
     this.#fallback = fallback;
   }
 
-  /** The last count; starts a new one when it is old. */
-  get current(): number {
-    if (this.#isAvailable && this.#counting === undefined && performance.now() >= this.#nextAt) {
+  /** The last count; starts a new one when it is old at `now`, a `performance.now()`. */
+  at(now: number): number {
+    if (now >= this.#nextAt && this.#isAvailable && this.#counting === undefined) {
       this.#counting = this.#refresh();
     }
     return Math.max(this.#count ?? 0, this.#fallback());

@@ -23,7 +23,7 @@ export class EdgeContext extends FrontContext implements RequestSource, BodyProg
   /** What came. */
   readonly incoming: Incoming;
   /** Host and port as the client named them; `""` when HTTP/1.0 named none. */
-  readonly authority: string;
+  override readonly authority: string;
   /** Body, where there is one. */
   readonly body: EdgeBody | undefined;
   /** `performance.now()` of the last byte that moved, while bytes have to move. */

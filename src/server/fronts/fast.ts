@@ -9,7 +9,14 @@ import { Buffer } from "node:buffer";
 import { isIPv4, isIPv6 } from "node:net";
 import { asError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
-import type { Front, FrontOptions, StartFront } from "../front.ts";
+import type { Log } from "../../core/log.ts";
+import {
+  DEFAULT_FRONT_LIMITS,
+  type Front,
+  type FrontLimits,
+  type FrontOptions,
+  type StartFront,
+} from "../front.ts";
 import { isNativeStream, peekBody, type PeekedBody } from "./body_peek.ts";
 import { ConnectionEstimate } from "./connection_estimate.ts";
 import { FastContext, type FastShare, PeerNumbers } from "./fast_context.ts";
@@ -31,6 +38,7 @@ import {
 } from "./request_rules.ts";
 import { StallWatch } from "./stall_watch.ts";
 import { type Upload, Uploads } from "./uploads.ts";
+import { journalWebSockets } from "./websocket_journal.ts";
 
 type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 
@@ -49,6 +57,27 @@ const CUT_MS = 500;
 /** Starts the `fast` front. */
 export const startFast: StartFront = (options) =>
   new Promise((resolve) => resolve(new FastFront(options)));
+
+/** Limits that the runtime leaves no means to enforce. */
+const NOT_ENFORCED = [
+  "keepAliveSeconds",
+  "headerTimeoutSeconds",
+  "maxHeaderBytes",
+  "minBodyBytesPerSecond",
+  "maxConnections",
+  "maxConnectionsPerAddress",
+] as const;
+
+/** Whoever sets such a limit relies on it. */
+function tellWhatIsIgnored(limits: FrontLimits, log: Log): void {
+  const ignored = NOT_ENFORCED.filter((name) => limits[name] !== DEFAULT_FRONT_LIMITS[name]);
+  if (ignored.length === 0) return;
+  log.log(
+    `front fast does not enforce ${ignored.join(", ")}; run({ front: "edge" }) does`,
+    "warn",
+    "front",
+  );
+}
 
 /** How to recognise a request that named no host. */
 interface Hostless {
@@ -96,6 +125,8 @@ class FastFront implements Front {
     const timeoutMs = limits.requestTimeoutSeconds * 1000;
     this.#responses = new StallWatch(timeoutMs);
     this.#bodies = new StallWatch(timeoutMs);
+    journalWebSockets(log);
+    if (workerId === "W0") tellWhatIsIgnored(limits, log);
     const bound = this.#listen();
     this.#server = bound.server;
     this.#hostless = hostless(scheme, bound.hostname, bound.server.addr.port);
@@ -106,8 +137,8 @@ class FastFront implements Front {
     );
   }
 
-  connections(): number {
-    return this.#estimate.current;
+  connections(now: number = performance.now()): number {
+    return this.#estimate.at(now);
   }
 
   shutdown(graceMs: number): Promise<void> {

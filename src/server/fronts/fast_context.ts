@@ -54,8 +54,12 @@ export class FastContext extends FrontContext {
     return this.host === null ? "2.0" : "1.1";
   }
 
+  override get authority(): string {
+    return this.host ?? this.address.slice(this.share.scheme.length + 3, this.targetStart);
+  }
+
   override get hostname(): string {
-    return hostnameOf(this.address.slice(this.share.scheme.length + 3, this.targetStart));
+    return hostnameOf(this.authority);
   }
 
   /** Value of a request header, without asking for all of them. */
