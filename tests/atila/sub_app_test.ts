@@ -79,8 +79,8 @@ Deno.test("SUB-03 settings are those of the app, hooks its own; was.app and was.
 Deno.test("SUB-04 URLs across parts, by name and by function", async () => {
   const app = new Atila(here);
   const part = new Atilary();
-  const show = part.route("/item/<id>", function show(was, { id }) {
-    return `${id} ${was.ab("home")} ${was.ab("show", 2)} ${was.ab(show, 3)}`;
+  const shown = part.route("/item/<id>", function show(was, { id }) {
+    return `${id} ${was.ab("home")} ${was.ab("show", 2)} ${was.ab(shown, 3)}`;
   });
   app.route("/", function home(was) {
     return was.ab("show", "x");
@@ -180,7 +180,7 @@ Deno.test("HOOK-21 the hooks of the app around those of the part around the hand
 Deno.test("HOOK-21 what a hook of a part returns is the response", async () => {
   const app = new Atila(here);
   const part = new Atilary();
-  let gate: unknown;
+  let gate: unknown = undefined;
   part.beforeRequest(() => gate);
   part.failedRequest((was, error) =>
     error instanceof HttpError ? undefined : was.response("200 OK", "saved")

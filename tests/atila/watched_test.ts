@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Atila } from "../../src/atila/mod.ts";
+
+Deno.test("HOOK-08 a function runs before the handler when a file is newer than it was", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const app = new Atila(join(directory, "app.ts"));
+    const file = join(directory, "config.txt");
+    const ran: string[] = [];
+    let answer: string | undefined;
+    const reload = app.ifFileModified("config.txt", (was, path) => {
+      ran.push(`${was.request.path} ${path}`);
+      return answer;
+    }, 0);
+    app.route("/a", { use: [reload] }, () => "a");
+    app.route("/b", { use: [reload] }, () => "b");
+    const client = app.makeClient();
+    const ask = async (path: string) => (await client.get(path)).text;
+
+    assert.equal(await ask("/a"), "a");
+    assert.deepEqual(ran, [], "there is no such file");
+    await Deno.writeTextFile(file, "1");
+    assert.equal(await ask("/a"), "a");
+    assert.deepEqual(ran.splice(0), [`/a ${file}`], "seen for the first time");
+    assert.deepEqual([await ask("/a"), await ask("/b")], ["a", "b"]);
+    assert.deepEqual(ran, [], "not newer");
+    await Deno.utime(file, new Date(), new Date(Date.now() + 5000));
+    answer = "";
+    assert.equal(await ask("/b"), "", "an empty text is a response");
+    assert.deepEqual(ran.splice(0), [`/b ${file}`]);
+    await Deno.utime(file, new Date(), new Date(Date.now() - 60_000));
+    assert.equal(await ask("/a"), "a");
+    assert.deepEqual(ran, [], "older is not newer");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("HOOK-08 it looks once an interval, requests meanwhile wait, a failure is tried again", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = join(directory, "data.txt");
+    await Deno.writeTextFile(file, "1");
+    const app = new Atila(join(directory, "app.ts"));
+    let value = "none";
+    let runs = 0;
+    let fails = true;
+    const gate = Promise.withResolvers<void>();
+    const hook = async () => {
+      runs++;
+      if (fails) throw new Error("cannot read it");
+      await gate.promise;
+      value = "read";
+    };
+    app.route("/", { use: [app.ifFileModified(file, hook, 3600)] }, () => value);
+    const client = app.makeClient();
+    assert.equal((await client.get("/")).statusCode, 500);
+    fails = false;
+    const asked = [client.get("/"), client.get("/"), client.get("/")];
+    gate.resolve();
+    assert.deepEqual((await Promise.all(asked)).map(({ text }) => text), ["read", "read", "read"]);
+    assert.equal(runs, 2, "once for the failure and once for all");
+    await Deno.utime(file, new Date(), new Date(Date.now() + 5000));
+    assert.equal((await client.get("/")).text, "read");
+    assert.equal(runs, 2, "not before the interval is over");
+    assert.throws(() => app.ifFileModified(file, hook, -1), RangeError);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
