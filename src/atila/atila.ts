@@ -15,10 +15,11 @@ import { asError, HttpError } from "../core/errors.ts";
 import { isThenable } from "../core/handler.ts";
 import type { LogType } from "../core/log.ts";
 import { isBodyless, parseStatus, type StatusLike } from "../core/status.ts";
+import { markLive } from "../middleware/compression.ts";
 import { type Wac, wac } from "../was/wac.ts";
 import { encodeResponse } from "../wire/xmlrpc.ts";
 import type { ArgumentDefaults, ArgumentsOf, StandardSchema, Values } from "./arguments.ts";
-import { type BodyContent, isStatic, streamOf } from "./body.ts";
+import { type BodyContent, discardBody, isLive, isStatic, streamOf } from "./body.ts";
 import { AppClient } from "./client.ts";
 import { type AppConfig, createConfig } from "./config.ts";
 import type { EventHandler } from "./events.ts";
@@ -624,7 +625,12 @@ export class Atila extends AppFeatures implements MountedApp {
           body: was.bodyValues,
         });
         const body = await route.run(was, args);
-        for (const hook of this.#hooks.finish) await hook(was);
+        try {
+          for (const hook of this.#hooks.finish) await hook(was);
+        } catch (error) {
+          discard(was, body);
+          throw error;
+        }
         response = await this.#respond(was, body);
       }
     } catch (error) {
@@ -748,12 +754,14 @@ export class Atila extends AppFeatures implements MountedApp {
       );
     }
     if (state !== undefined && isBodyless(state.status.code)) {
+      discard(was, body);
       return new Response(null, initOf(state, undefined));
     }
     if (body instanceof ApiContainer) return this.#data(was, body, state);
     if (isStatic(body)) return knownResponse(body, initOf(state, HTML));
-    const stream = streamOf(body, (error) => was.traceback(error));
-    const response = new Response(stream, initOf(state, HTML));
+    const init = initOf(state, HTML);
+    const response = new Response(streamOf(body, (error) => was.traceback(error)), init);
+    if (isLive(body)) markLive(response);
     return size === undefined ? response : declareBodySize(response, size);
   }
 
@@ -774,6 +782,13 @@ export class Atila extends AppFeatures implements MountedApp {
 /** The request of a service object, without making its request object. */
 function partsOf(was: AtilaWas): { readonly req: Request } {
   return was.parts!;
+}
+
+/** Closes what a handler returned when something else is sent in its place. */
+function discard(was: AtilaWas, returned: unknown): void {
+  const body = returned instanceof Reply ? returned.body : returned;
+  const closed = body instanceof Response ? body.body?.cancel() : discardBody(body);
+  closed?.catch((error) => was.traceback(error));
 }
 
 /** Whether a request brings a body. `GET` and `HEAD` bodies have no meaning and are left alone. */

@@ -14,8 +14,16 @@ export interface ReadableBody {
   close?(): unknown;
 }
 
-/** An object that produces the next piece when asked; an empty one ends it. */
+/**
+ * An object that produces the next piece when asked; an empty one ends it. With `ready` it is live: what
+ * it gives reaches the client as it comes, never compressed.
+ */
 export interface ProducerBody {
+  /**
+   * Asked before each `more()`: whether there is something to give, or a promise of it. After `false` it
+   * is asked again every 20 ms, so a promise that settles when there is something is the better answer.
+   */
+  ready?(): boolean | Promise<boolean>;
   /** Next piece. */
   more():
     | string
@@ -46,6 +54,13 @@ export type BodyContent =
   | readonly BodyContent[];
 
 const READ_BYTES = 64 * 1024;
+
+/** How often a live producer that has nothing is asked again, in milliseconds. */
+const READY_POLL_MS = 20;
+
+/** Marks bodies of other kinds that are live. */
+export const LIVE: unique symbol = Symbol("live");
+
 const encoder = new TextEncoder();
 
 /** Text and bytes go out in one piece, with a known length. */
@@ -89,13 +104,32 @@ export function streamOf(
   }, { highWaterMark: 0 });
 }
 
+/** Whether a body, or a part of a list, is to reach the client as it comes. */
+export function isLive(body: unknown): boolean {
+  if (typeof body !== "object" || body === null) return false;
+  if (Array.isArray(body)) return body.some(isLive);
+  return (body as { [LIVE]?: boolean })[LIVE] === true ||
+    (hasMethod(body, "more") && hasMethod(body, "ready"));
+}
+
+/** Closes a body that will not be sent, as if its client had left. */
+export async function discardBody(body: unknown): Promise<void> {
+  if (typeof body !== "object" || body === null || body instanceof Uint8Array) return;
+  let chunks: AsyncGenerator<Uint8Array, void>;
+  try {
+    chunks = chunksOf(body);
+  } catch (error) {
+    // What cannot be sent has nothing to close.
+    if (error instanceof TypeError) return;
+    throw error;
+  }
+  await chunks.return();
+}
+
 /** The pieces of a body. Checks what can be checked before the first one is asked for. */
 function chunksOf(body: unknown): AsyncGenerator<Uint8Array, void> {
   if (isStatic(body)) return one(body);
-  if (Array.isArray(body)) {
-    const parts = body.map(chunksOf);
-    return sequence(parts);
-  }
+  if (Array.isArray(body)) return sequence(body);
   if (body instanceof Deno.FsFile) return iterate(body.readable, undefined);
   if (body instanceof ReadableStream) return iterate(body, undefined);
   if (typeof body === "object" && body !== null) {
@@ -110,7 +144,7 @@ function chunksOf(body: unknown): AsyncGenerator<Uint8Array, void> {
     if (hasMethod(body, "read")) {
       return repeat(() => (body as ReadableBody).read(READ_BYTES), close);
     }
-    if (hasMethod(body, "more")) return repeat(() => (body as ProducerBody).more(), close);
+    if (hasMethod(body, "more")) return produce(body as ProducerBody, close);
   }
   throw new TypeError(
     `Cannot send ${
@@ -146,15 +180,30 @@ async function* one(body: Chunk): AsyncGenerator<Uint8Array, void> {
   yield bytesOf(body);
 }
 
-async function* sequence(
-  parts: AsyncGenerator<Uint8Array, void>[],
-): AsyncGenerator<Uint8Array, void> {
+/** The parts of a list one after the other. Parts that are never reached hold resources, too. */
+function sequence(bodies: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
+  const parts: AsyncGenerator<Uint8Array, void>[] = [];
   try {
-    for (const part of parts) yield* part;
-  } finally {
-    // Parts that were never reached hold resources too.
-    for (const part of parts) await part.return();
+    for (const body of bodies) parts.push(chunksOf(body));
+  } catch (error) {
+    // Whoever made the list hears of its mistake; trouble with closing the rest is no news beside it.
+    closeAll(parts).catch(() => {});
+    throw error;
   }
+  let at = 0;
+  return closing(async () => {
+    for (; at < parts.length; at++) {
+      const { done, value } = await parts[at]!.next();
+      if (!done) return value;
+    }
+    return undefined;
+  }, () => closeAll(parts));
+}
+
+/** Closes all, whatever some of them throw; throws the first of that. */
+async function closeAll(parts: readonly AsyncGenerator<Uint8Array, void>[]): Promise<void> {
+  const ends = await Promise.allSettled(parts.map((part) => part.return()));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
 
 /**
@@ -170,18 +219,48 @@ function iterate(
     : source[Symbol.iterator]();
   let ended = false;
   return closing(async () => {
-    const { done, value } = await iterator.next();
-    if (done) {
-      ended = true;
-      return undefined;
-    }
-    return bytesOf(value);
-  }, async () => {
+    let result: IteratorResult<unknown>;
     try {
-      if (!ended) await iterator.return?.();
-    } finally {
-      await close?.();
+      result = await iterator.next();
+    } catch (error) {
+      // One that has failed or ended by itself must not be told to.
+      ended = true;
+      throw error;
     }
+    if (!result.done) return bytesOf(result.value);
+    ended = true;
+    return undefined;
+  }, async () => {
+    // A generator that waits for something returns only after that, which its close() may bring about.
+    const returned = ended ? undefined : iterator.return?.();
+    await Promise.all([returned, close?.()]);
+  });
+}
+
+/** A producer; one that is live is asked whether it is ready before each piece. */
+function produce(
+  body: ProducerBody,
+  close: (() => unknown) | undefined,
+): AsyncGenerator<Uint8Array, void> {
+  if (body.ready === undefined) return repeat(() => body.more(), close);
+  let isOver = false;
+  let wake: (() => void) | undefined;
+  return repeat(async () => {
+    while (!await body.ready!()) {
+      if (isOver) return undefined;
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, READY_POLL_MS);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    return isOver ? undefined : await body.more();
+  }, () => {
+    isOver = true;
+    wake?.();
+    return close?.();
   });
 }
 
