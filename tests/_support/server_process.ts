@@ -89,9 +89,14 @@ export class ServerProcess implements AsyncDisposable {
     const child = this.#child;
     if (child === undefined) return;
     this.#child = undefined;
-    for (const pid of await descendants(child.pid)) signal(pid, "SIGKILL");
+    const family = await descendants(child.pid);
     signal(child.pid, "SIGKILL");
+    for (const pid of family) signal(pid, "SIGKILL");
     await child.status;
+    // their sockets close when they end, which is not at once
+    while ((await Promise.all(family.map(runs))).includes(true)) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   }
 
   /** Ends it, and starts it again on the same port. */
@@ -120,6 +125,12 @@ export async function accepts(port: number): Promise<boolean> {
     if (error instanceof Deno.errors.ConnectionRefused) return false;
     throw error;
   }
+}
+
+async function runs(pid: number): Promise<boolean> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+  const state = stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
+  return state !== "" && state !== "Z" && state !== "X";
 }
 
 async function descendants(pid: number): Promise<number[]> {

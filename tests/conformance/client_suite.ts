@@ -22,17 +22,32 @@ export interface ClientUnderTest extends AsyncDisposable {
 
 const MINUTE = 60_000;
 
+/** Something every client does. */
+export interface ClientCheck {
+  /** What it does. */
+  readonly what: string;
+  /** Shows it. */
+  readonly body: (under: ClientUnderTest) => Promise<void>;
+}
+
 /** Defines the tests of a client. `ids` are the rows it proves for that client. */
 export function clientSuite(
   name: string,
   ids: string,
   make: () => Promise<ClientUnderTest> | ClientUnderTest,
 ): void {
-  const test = (what: string, body: (under: ClientUnderTest) => Promise<void>) =>
+  for (const { what, body } of clientChecks()) {
     Deno.test(`${ids} ${name}: ${what}`, async () => {
       await using under = await make();
       await body(under);
     });
+  }
+}
+
+/** What every client does, one after the other. */
+export function clientChecks(): ClientCheck[] {
+  const checks: ClientCheck[] = [];
+  const test = (what: string, body: ClientCheck["body"]) => void checks.push({ what, body });
 
   test("an answer is an outcome with status 3, and the client is idle again", async (under) => {
     const outcome = await under.succeed()(AbortSignal.timeout(MINUTE));
@@ -85,4 +100,6 @@ export function clientSuite(
     deepEqual(under.client.stats(), { open: 0, busy: 0 });
     equal((await under.succeed()(AbortSignal.timeout(MINUTE))).status, 2);
   });
+
+  return checks;
 }

@@ -22,7 +22,7 @@ import {
   poolKey,
 } from "../database.ts";
 import { type Statement, toStatements } from "../statement.ts";
-import { isLost, PgConnection } from "./connection.ts";
+import { LostConnectionError, PgConnection } from "./connection.ts";
 import { type PgText, readText, valuesOf } from "./text.ts";
 
 /** Options of a {@link PostgresqlClient}. */
@@ -34,7 +34,7 @@ export interface PostgresqlClientOptions {
 /** A pool nobody used for that long is forgotten. */
 const FORGET_MS = 20 * 60 * 1000;
 /** A statement that is to write looks whether a connection idle for that long is still there. */
-const LOOK_AFTER_MS = 50;
+const LOOK_AFTER_MS = 5;
 /** Texts remembered, and the longest that is. */
 const MAX_TEXTS = 500;
 const MAX_TEXT_LENGTH = 8192;
@@ -196,7 +196,7 @@ export class PostgresqlClient implements Client {
         if (found !== undefined) connection = found;
         else ({ connection, reused } = await this.#lease(pool, signal, !text.read, attempt > 1));
       } catch (error) {
-        return failure(target, lost ?? error, signal, lost === undefined);
+        return failure(target, error, signal, true);
       }
       if (short) share(pool, connection);
       try {
@@ -206,11 +206,9 @@ export class PostgresqlClient implements Client {
         return answered(target, data);
       } catch (error) {
         if (lost !== undefined) return failure(target, isReadOnly(error) ? lost : error, signal);
-        if (!reused || !text.read || !isLost(error) || signal.aborted) {
-          return failure(target, error, signal);
-        }
+        const gone = error instanceof LostConnectionError;
+        if (!reused || !text.read || !gone || signal.aborted) return failure(target, error, signal);
         lost = error;
-        connection.retire();
       } finally {
         this.#giveBack(pool, connection, short);
       }

@@ -8,7 +8,7 @@
 import type { EventEmitter } from "node:events";
 import { isIP, Socket } from "node:net";
 import type postgres from "postgres";
-import { asError, ConnectError, ProtocolError } from "../../core/errors.ts";
+import { asError, BackendError, ConnectError, ProtocolError } from "../../core/errors.ts";
 import type { Poolable } from "../../net/pool.ts";
 import { type DatabaseTarget, nameOf } from "../database.ts";
 import { arrayText, arrayType, OWN_ARRAYS_SQL, pgTypes } from "./types.ts";
@@ -55,6 +55,8 @@ export class PgConnection implements Poolable {
   #onDead: (() => void) | undefined;
   #closing = false;
   #cancelling: Promise<void> | undefined;
+  /** Statements the driver has not ended. */
+  #running = 0;
   /** Codes of notices that came with the statement under way. */
   #notices: string[] = [];
 
@@ -123,7 +125,7 @@ export class PgConnection implements Poolable {
     if (this.#closing) return;
     this.#closing = true;
     this.#usable = false;
-    if (this.shared > 0 || this.#cancelling !== undefined) return this.destroy();
+    if (this.#running > 0 || this.#socket.destroyed) return this.destroy();
     // a server that does not answer the goodbye must not keep the socket
     this.#sql.end({ timeout: 1 }).catch(() => {}).finally(() => this.destroy());
   }
@@ -158,7 +160,9 @@ export class PgConnection implements Poolable {
         reject(signal.reason);
       };
       signal.addEventListener("abort", onAbort);
+      this.#running++;
       query.then((rows) => {
+        this.#running--;
         signal.removeEventListener("abort", onAbort);
         try {
           resolve(this.#lastRows(rows));
@@ -166,8 +170,9 @@ export class PgConnection implements Poolable {
           reject(error);
         }
       }, (error: unknown) => {
+        this.#running--;
         signal.removeEventListener("abort", onAbort);
-        reject(error);
+        reject(isLost(error) ? this.#lost(asError(error)) : error);
       });
     });
   }
@@ -282,6 +287,16 @@ export class PgConnection implements Poolable {
     return rows.slice();
   }
 
+  #lost(cause: Error): LostConnectionError {
+    this.#usable = false;
+    const { alias, node } = this.#target;
+    return new LostConnectionError(
+      `The connection to ${nameOf(this.#target)} was lost before the answer: ${cause.message}`,
+      700,
+      { alias, member: node, cause },
+    );
+  }
+
   #die(): void {
     this.#usable = false;
     const onDead = this.#onDead;
@@ -290,8 +305,11 @@ export class PgConnection implements Poolable {
   }
 }
 
-/** True for errors that say the connection is gone, whatever became of the statement. */
-export function isLost(error: unknown): boolean {
+/** A connection that ended before the answer was there, whatever became of the statement. */
+export class LostConnectionError extends BackendError {}
+
+/** True for errors of driver, socket and server that say so. */
+function isLost(error: unknown): boolean {
   const { code } = error as { code?: unknown };
   if (typeof code !== "string") return false;
   return code.startsWith("CONNECTION_") || code.startsWith("08") || LOST.has(code);
