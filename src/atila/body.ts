@@ -80,21 +80,25 @@ export function streamOf(
 ): ReadableStream<Uint8Array> {
   if (body instanceof Deno.FsFile) return body.readable;
   const chunks = chunksOf(body);
+  let isOver = false;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
         for (;;) {
           const { done, value } = await chunks.next();
+          // The client left while the source was working.
+          if (isOver) return;
           if (done) return controller.close();
           if (value.byteLength === 0) continue;
           return controller.enqueue(value);
         }
       } catch (error) {
         onError(error);
-        controller.error(error);
+        if (!isOver) controller.error(error);
       }
     },
     async cancel() {
+      isOver = true;
       try {
         await chunks.return();
       } catch (error) {
