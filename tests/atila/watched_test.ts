@@ -8,7 +8,7 @@ Deno.test("HOOK-08 a function runs before the handler when a file is newer than 
     const app = new Atila(join(directory, "app.ts"));
     const file = join(directory, "config.txt");
     const ran: string[] = [];
-    let answer: string | undefined;
+    let answer: string | undefined = undefined;
     const reload = app.ifFileModified("config.txt", (was, path) => {
       ran.push(`${was.request.path} ${path}`);
       return answer;

@@ -174,7 +174,8 @@ class Rewriter {
     const code = this.#withoutComment(statement).replace(/:?\s*$/, "");
     const from = this.#at;
     this.#at = stop;
-    this.#emitTag("block", ` ${code.trim()}${line.endsWith("\n") ? "\n" : " "}`, from);
+    this.#emitTag("block", ` ${code.trim()} `, from);
+    if (line.endsWith("\n")) this.#emitTag("comment", "\n");
     return true;
   }
 
@@ -227,7 +228,8 @@ class Rewriter {
     const [start, end] = kind === "block"
       ? [INNER_TAGS.blockStart, INNER_TAGS.blockEnd]
       : [INNER_TAGS.variableStart, INNER_TAGS.variableEnd];
-    this.#out += start + content + end;
+    // The engine ends a name at a blank or a mark of its own, which these ends are not.
+    this.#out += `${start}${content.replace(/(-?)$/, " $1")}${end}`;
   }
 
   /** Text up to the end of a raw block, as it stands. */
