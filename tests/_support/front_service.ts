@@ -69,6 +69,14 @@ if (setup.requestTimeout !== undefined) skitai.setRequestTimeout(setup.requestTi
 if (setup.ssl !== undefined) skitai.enableSsl(...setup.ssl);
 if (setup.forward !== undefined) skitai.enableForward(...setup.forward);
 if (setup.files !== undefined) skitai.mount("/files", setup.files);
+skitai.mount("/socket", (req: Request) => {
+  const { socket, response } = Deno.upgradeWebSocket(req);
+  socket.onmessage = ({ data }) => {
+    socket.send(typeof data === "string" ? `${data}${data}` : data);
+    if (data === "bye") socket.close();
+  };
+  return response;
+});
 skitai.mount("/", app);
 skitai.logOff("/slow", "/stream", "/length");
 const server = await skitai.run({ port: 0, ...setup.run });

@@ -139,12 +139,15 @@ Deno.test("HTTP-38 fast a closed WebSocket is in the journal, however it ended",
   await using workshop = await Workshop.open();
   const service = workshop.start(SCRIPT, { env: { FRONT_TEST: "{}" } });
   const port = await service.port();
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/socket`);
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/socket/`);
   const answers: unknown[] = [];
   const closed = new Promise((resolve) => socket.onclose = resolve);
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => answers.push(typeof data === "string" ? data : data.byteLength);
-  await new Promise((resolve) => socket.onopen = resolve);
+  await new Promise((resolve, reject) => {
+    socket.onopen = resolve;
+    socket.onerror = reject;
+  });
   socket.send("éé");
   socket.send(new Uint8Array(5));
   socket.send("bye");
@@ -155,7 +158,7 @@ Deno.test("HTTP-38 fast a closed WebSocket is in the journal, however it ended",
   );
   using client = await RawClient.connect(port);
   await client.send(
-    "GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+    "GET /socket/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
       "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
   );
   await client.until(/^HTTP\/1\.1 101 [^]*\r\n\r\n/);

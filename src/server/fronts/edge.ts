@@ -15,6 +15,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { asError, HttpError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
+import { journalConnection } from "../connection_journal.ts";
 import type { Front, FrontOptions, StartFront } from "../front.ts";
 import { deadline, delay } from "./deadline.ts";
 import { endedEarly } from "./edge_body.ts";
@@ -229,20 +230,13 @@ class EdgeFront implements Front {
       exchange.finish(false);
       exchange.body?.fail(endedEarly());
     }
-    if (connection.session !== undefined) this.#journal(connection, "http2");
+    if (connection.session !== undefined) {
+      const { openedAt, socket: { bytesRead: bytesIn, bytesWritten: bytesOut } } = connection;
+      const closed = { kind: "http2", address, bytesIn, bytesOut, openedAt } as const;
+      journalConnection(this.#options.log, closed);
+    }
     raw.removeAllListeners("end");
     if (this.#connections.size === 0) this.#allClosed?.();
-  }
-
-  /** One line for a connection that outlives its requests. */
-  #journal({ address, openedAt, socket }: EdgeConnection, kind: string): void {
-    const seconds = ((performance.now() - openedAt) / 1000).toFixed(1);
-    this.#options.log.log(
-      `${kind} connection closed: ${address}, ${socket.bytesRead} bytes in, ` +
-        `${socket.bytesWritten} bytes out, ${seconds} s`,
-      "info",
-      "front",
-    );
   }
 
   // Requests
