@@ -243,9 +243,11 @@ export function createBinder({ rule, args, rest, status }: Declaration): Binder 
       const value = path?.[name];
       values[name] = value === undefined ? defaults[name] : value;
     }
-    const queried = query === "" ? undefined : parseQuery(query);
-    for (const name of names) {
-      const inQuery = queried?.[name];
+    const picked = query === "" ? undefined : pickDeclared(query, names);
+    const queried = query === "" || picked !== undefined ? undefined : parseQuery(query);
+    for (let at = 0; at < names.length; at++) {
+      const name = names[at]!;
+      const inQuery = picked === undefined ? queried?.[name] : picked[at];
       const inBody = body?.[name];
       if (inQuery === undefined && inBody === undefined) {
         if (defaults[name] === REQUIRED || defaults[name] === FILE) {
@@ -264,6 +266,39 @@ export function createBinder({ rule, args, rest, status }: Declaration): Binder 
     if (body !== undefined) collect(values, body, "body", known, rest, status);
     return values;
   };
+}
+
+/**
+ * The values of a query by declared name, where each is declared and given once, as in most requests:
+ * that takes no object of all names. `undefined` for any other query.
+ */
+function pickDeclared(
+  query: string,
+  names: readonly string[],
+): (string | undefined)[] | undefined {
+  const picked: (string | undefined)[] = [];
+  for (let at = 0; at < names.length; at++) picked.push(undefined);
+  let start = 0;
+  while (start < query.length) {
+    let end = query.indexOf("&", start);
+    if (end === -1) end = query.length;
+    if (end > start) {
+      let at = names.length - 1;
+      while (at >= 0 && !isNamed(query, start, end, names[at]!)) at--;
+      if (at === -1 || picked[at] !== undefined) return undefined;
+      const value = start + names[at]!.length + 1;
+      picked[at] = value > end ? "" : decode(query.slice(value, end));
+    }
+    start = end + 1;
+  }
+  return picked;
+}
+
+/** Whether `name` or `name=` is what stands between `start` and `end`, or begins there. */
+function isNamed(query: string, start: number, end: number, name: string): boolean {
+  const after = start + name.length;
+  return (after === end || after < end && query.charCodeAt(after) === 61) &&
+    query.startsWith(name, start);
 }
 
 /** Passes on what is not declared, or refuses it. */

@@ -8,6 +8,7 @@
 import { dirname, fromFileUrl, resolve } from "./path.ts";
 import type { BodyLimits, FetchInfo, LifecyclePhase, MountedApp, MountInfo } from "../core/app.ts";
 import { declareBodySize, jsonResponse, knownResponse } from "../core/body_size.ts";
+import { separateChallenges } from "../core/challenges.ts";
 import { createContext, headerOf, type RequestContext, runInContext } from "../core/context.ts";
 import { isDevel } from "../core/environment.ts";
 import { type ErrorInfo, errorInfo, errorResponse } from "../core/error_page.ts";
@@ -21,6 +22,7 @@ import { encodeResponse } from "../wire/xmlrpc.ts";
 import type { ArgumentDefaults, ArgumentsOf, StandardSchema, Values } from "./arguments.ts";
 import { type BodyContent, discardBody, isLive, isStatic, streamOf } from "./body.ts";
 import { AppClient } from "./client.ts";
+import { Answers, type FuturesResponse } from "./futures_response.ts";
 import { type AppConfig, createConfig } from "./config.ts";
 import type { EventHandler } from "./events.ts";
 import { AppFeatures } from "./features.ts";
@@ -52,7 +54,13 @@ import { basePath, buildUrl, type HandlerReference, joinMount } from "./url.ts";
 import { AtilaWas } from "./was.ts";
 
 /** What a handler may return. */
-export type Body = BodyContent | Reply | ApiContainer | Response;
+export type Body =
+  | BodyContent
+  | Reply
+  | ApiContainer
+  | Response
+  | Answers
+  | FuturesResponse<readonly PromiseLike<unknown>[]>;
 
 /** A handler of a route with known arguments. */
 export type RouteHandler<Args> = (was: AtilaWas, args: Args) => Body | Promise<Body>;
@@ -552,6 +560,7 @@ export class Atila extends AppFeatures implements MountedApp {
       response = early ?? await this.#answer(was, route, values);
     } catch (error) {
       response = await this.#failed(was, error);
+      if (response.status === 401) separateChallenges(response.headers);
     }
     return origin === null ? response : this.markOrigin(response, origin, route.facts);
   };
@@ -759,8 +768,13 @@ export class Atila extends AppFeatures implements MountedApp {
     }
     if (body instanceof ApiContainer) return this.#data(was, body, state);
     if (isStatic(body)) return knownResponse(body, initOf(state, HTML));
+    if (body instanceof Answers) {
+      const { headers } = initOf(state, undefined);
+      return new Response(null, { status: 205, headers });
+    }
     const init = initOf(state, HTML);
-    const response = new Response(streamOf(body, (error) => was.traceback(error)), init);
+    const stream = streamOf(body, (error) => was.traceback(error), was.ctx);
+    const response = new Response(stream, init);
     if (isLive(body)) markLive(response);
     return size === undefined ? response : declareBodySize(response, size);
   }
@@ -773,8 +787,9 @@ export class Atila extends AppFeatures implements MountedApp {
         initOf(state, { "content-type": "text/xml; charset=utf-8" }),
       );
     }
+    // Objects of a class are written more slowly than plain ones.
     return state === undefined
-      ? jsonResponse(data)
+      ? jsonResponse({ ...data })
       : knownResponse(JSON.stringify(data), initOf(state, JSON_HEADERS));
   }
 }

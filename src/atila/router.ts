@@ -51,6 +51,8 @@ function node<R>(): Node<R> {
 /** Routes by rule. */
 export class Router<R extends Routable> {
   #exact = new Map<string, R[]>();
+  /** Paths that lack the final slash of an exact one, with that one. */
+  #slashless = new Map<string, Match<R>>();
   #root: Node<R> = node();
   #hasParameters = false;
 
@@ -58,7 +60,7 @@ export class Router<R extends Routable> {
   add(route: R): void {
     const { rule } = route;
     if (rule.parameters.length === 0) {
-      this.#exact.set(rule.text, place(this.#exact.get(rule.text), route));
+      this.#addExact(rule.text, route);
       return;
     }
     this.#hasParameters = true;
@@ -81,7 +83,12 @@ export class Router<R extends Routable> {
 
   /** Also answers `path` with a route whose last parameter has a default. */
   addShort(path: string, route: R): void {
+    this.#addExact(path, route);
+  }
+
+  #addExact(path: string, route: R): void {
     this.#exact.set(path, place(this.#exact.get(path), route));
+    if (path.endsWith("/")) this.#slashless.set(path.slice(0, -1), { kind: "redirect", path });
   }
 
   /**
@@ -94,9 +101,8 @@ export class Router<R extends Routable> {
     const exact = this.#exact.get(path) ??
       (encoded ? this.#exact.get(decodeURIComponent(path)) : undefined);
     if (exact !== undefined) return choose(exact, method);
-    if (!path.endsWith("/") && this.#exact.has(`${path}/`)) {
-      return { kind: "redirect", path: `${path}/` };
-    }
+    const slashless = this.#slashless.get(path);
+    if (slashless !== undefined) return slashless;
     if (!this.#hasParameters) return NONE;
     const raw: string[] = [];
     const routes = search(this.#root, path, 1, raw);
