@@ -21,7 +21,10 @@ app.route("/hello", () => "hello");
 app.route("/hello.css", () => "hello");
 app.route("/static/x", () => "hello");
 app.route("/", () => "root");
-app.route("/id", (was) => `${was.txnid()} ${was.request.gtxnid} ${was.request.ltxnid}`);
+app.route("/id", (was) => {
+  was.log("told");
+  return `${was.txnid()} ${was.request.gtxnid} ${was.request.ltxnid}`;
+});
 app.route("/worker", () => skitai.wac.workerId);
 
 app.route("/log", (was) => {
@@ -73,6 +76,7 @@ app.route("/user", (was) => {
   Object.assign(was.ctx!, { user: { name: 'Jürgen "J" Ö' }, token: "...c0ffee" });
   return "known";
 });
+app.route("/exit", () => Deno.exit(9));
 app.route("/rotate", () => {
   skitai.wac.logger.rotate();
   return "rotated";
@@ -91,6 +95,7 @@ app.route("/make", (was) => {
 app.route("/ask", async (was) => {
   const urls = [was.request.args.get("at")].flat().map(String);
   const answers: string[] = [was.txnid()];
+  was.log("asks");
   for (const url of urls) answers.push((await was.get(url).fetch()) as string);
   return answers.join("\n");
 });
