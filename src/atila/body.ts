@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type RequestContext, runInContext } from "../core/context.ts";
+
 /** An object that is read piece by piece until it gives nothing more. */
 export interface ReadableBody {
   /** Next bytes, at most `size`; empty, `null` or `undefined` at the end. */
@@ -70,13 +72,15 @@ export function isStatic(body: unknown): body is string | Uint8Array {
 
 /**
  * Makes a stream of anything else. It is pulled: nothing is produced before the client has taken what
- * came before. However it ends, what it was made of is closed exactly once.
+ * came before. However it ends, what it was made of is closed exactly once. Its source runs as a part of
+ * the request whose context is given.
  *
  * @throws {TypeError} for numbers, plain objects and whatever else cannot be sent.
  */
 export function streamOf(
   body: unknown,
   onError: (error: unknown) => void,
+  ctx?: RequestContext,
 ): ReadableStream<Uint8Array> {
   if (body instanceof Deno.FsFile) return body.readable;
   const chunks = chunksOf(body);
@@ -85,7 +89,7 @@ export function streamOf(
     async pull(controller) {
       try {
         for (;;) {
-          const { done, value } = await chunks.next();
+          const { done, value } = await run(nextOf, chunks, ctx);
           // The client left while the source was working.
           if (isOver) return;
           if (done) return controller.close();
@@ -100,12 +104,21 @@ export function streamOf(
     async cancel() {
       isOver = true;
       try {
-        await chunks.return();
+        await run(returnOf, chunks, ctx);
       } catch (error) {
         onError(error);
       }
     },
   }, { highWaterMark: 0 });
+}
+
+type Chunks = AsyncGenerator<Uint8Array, void>;
+
+const nextOf = (chunks: Chunks) => chunks.next();
+const returnOf = (chunks: Chunks) => chunks.return();
+
+function run<R>(step: (chunks: Chunks) => R, chunks: Chunks, ctx: RequestContext | undefined): R {
+  return ctx === undefined ? step(chunks) : runInContext(ctx, step, chunks, undefined, undefined);
 }
 
 /** Whether a body, or a part of a list, is to reach the client as it comes. */
@@ -119,7 +132,7 @@ export function isLive(body: unknown): boolean {
 /** Closes a body that will not be sent, as if its client had left. */
 export async function discardBody(body: unknown): Promise<void> {
   if (typeof body !== "object" || body === null || body instanceof Uint8Array) return;
-  let chunks: AsyncGenerator<Uint8Array, void>;
+  let chunks: Chunks;
   try {
     chunks = chunksOf(body);
   } catch (error) {
@@ -131,7 +144,7 @@ export async function discardBody(body: unknown): Promise<void> {
 }
 
 /** The pieces of a body. Checks what can be checked before the first one is asked for. */
-function chunksOf(body: unknown): AsyncGenerator<Uint8Array, void> {
+function chunksOf(body: unknown): Chunks {
   if (isStatic(body)) return one(body);
   if (Array.isArray(body)) return sequence(body);
   if (body instanceof Deno.FsFile) return iterate(body.readable, undefined);
@@ -180,13 +193,13 @@ function bytesOf(chunk: unknown): Uint8Array {
   );
 }
 
-async function* one(body: Chunk): AsyncGenerator<Uint8Array, void> {
+async function* one(body: Chunk): Chunks {
   yield bytesOf(body);
 }
 
 /** The parts of a list one after the other. Parts that are never reached hold resources, too. */
-function sequence(bodies: readonly unknown[]): AsyncGenerator<Uint8Array, void> {
-  const parts: AsyncGenerator<Uint8Array, void>[] = [];
+function sequence(bodies: readonly unknown[]): Chunks {
+  const parts: Chunks[] = [];
   try {
     for (const body of bodies) parts.push(chunksOf(body));
   } catch (error) {
@@ -205,7 +218,7 @@ function sequence(bodies: readonly unknown[]): AsyncGenerator<Uint8Array, void> 
 }
 
 /** Closes all, whatever some of them throw; throws the first of that. */
-async function closeAll(parts: readonly AsyncGenerator<Uint8Array, void>[]): Promise<void> {
+async function closeAll(parts: readonly Chunks[]): Promise<void> {
   const ends = await Promise.allSettled(parts.map((part) => part.return()));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }
@@ -217,7 +230,7 @@ async function closeAll(parts: readonly AsyncGenerator<Uint8Array, void>[]): Pro
 function iterate(
   source: AsyncIterable<unknown> | Iterable<unknown>,
   close: (() => unknown) | undefined,
-): AsyncGenerator<Uint8Array, void> {
+): Chunks {
   const iterator = Symbol.asyncIterator in source
     ? source[Symbol.asyncIterator]()
     : source[Symbol.iterator]();
@@ -245,7 +258,7 @@ function iterate(
 function produce(
   body: ProducerBody,
   close: (() => unknown) | undefined,
-): AsyncGenerator<Uint8Array, void> {
+): Chunks {
   if (body.ready === undefined) return repeat(() => body.more(), close);
   let isOver = false;
   let wake: (() => void) | undefined;
@@ -271,7 +284,7 @@ function produce(
 function repeat(
   next: () => unknown | Promise<unknown>,
   close: (() => unknown) | undefined,
-): AsyncGenerator<Uint8Array, void> {
+): Chunks {
   return closing(async () => {
     const chunk = await next();
     if (chunk === null || chunk === undefined) return undefined;
@@ -284,7 +297,7 @@ function repeat(
 function closing(
   next: () => Promise<Uint8Array | undefined>,
   close: () => Promise<void>,
-): AsyncGenerator<Uint8Array, void> {
+): Chunks {
   let closed = false;
   const end = async (): Promise<IteratorResult<Uint8Array, void>> => {
     if (!closed) {
@@ -293,7 +306,7 @@ function closing(
     }
     return { done: true, value: undefined };
   };
-  const generator: AsyncGenerator<Uint8Array, void> = {
+  const generator: Chunks = {
     async next() {
       if (closed) return { done: true, value: undefined };
       let value: Uint8Array | undefined;

@@ -73,6 +73,12 @@ export type { GlobalFunction } from "./templates/globals.ts";
 export type { JinjaOverlay } from "./templates/overlay.ts";
 export type { ChangeHook } from "./watched.ts";
 export { type FailedHook, Hooks, type RequestHook, type WacHook, type WasHook } from "./hooks.ts";
+export {
+  type NamedResult,
+  type PromiseData,
+  type PromiseHandler,
+  ResponsePromise,
+} from "./promise_response.ts";
 export { AtilaRequest } from "./request.ts";
 export type { RequestArguments, UriParts } from "./request.ts";
 export { ApiContainer, Reply, ResponseMethods, ResponseState } from "./response.ts";

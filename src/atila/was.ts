@@ -12,6 +12,8 @@ import type { Values } from "./arguments.ts";
 import type { Atila } from "./atila.ts";
 import { createEnvironment } from "./environment.ts";
 import { events } from "./events.ts";
+import { type FuturesOptions, FuturesResponse } from "./futures_response.ts";
+import { type PromiseData, type PromiseHandler, ResponsePromise } from "./promise_response.ts";
 import { AtilaRequest } from "./request.ts";
 import {
   type AtilaResponse,
@@ -229,6 +231,31 @@ export class AtilaWas extends Was {
   /** The sub-app the handler belongs to; `undefined` in the app itself. */
   get subapp(): Atilary | undefined {
     return this.parts?.route?.facts.part;
+  }
+
+  /**
+   * Several requests whose answers make the response together: return
+   * `was.futures([a, b]).then(([a, b]) => …)`. Without a function the response is 205 without content.
+   *
+   * @throws {TypeError} for what is not a request, and unknown options.
+   */
+  futures<const F extends readonly PromiseLike<unknown>[]>(
+    futures: F,
+    options?: FuturesOptions,
+  ): FuturesResponse<F> {
+    return new FuturesResponse(futures, options);
+  }
+
+  /**
+   * A page that is sent part by part: make named requests on what this returns, and return it. The
+   * function is called with each answer and ends the page with `settle` or `reject`.
+   *
+   * @deprecated Use {@link futures}.
+   * @throws {TypeError} when the handler is not a function.
+   */
+  promise(handler: PromiseHandler, data?: PromiseData): ResponsePromise {
+    this.#need("promise");
+    return new ResponsePromise(this, handler, data);
   }
 
   /** Sends the client elsewhere, with status 302 unless given. */
