@@ -110,6 +110,7 @@ export {
   PROTO_WSS,
 } from "./src/was/aliases.ts";
 export type { AliasOptions, AliasType } from "./src/was/aliases.ts";
+export { setMaxRcache } from "./src/was/kept_outcome.ts";
 export { addlu, defgs, deflu, lukeys, trackers } from "./src/was/shared.ts";
 export type { HeldLock, LockOptions } from "./src/store/shared_state.ts";
 export { setBackendKeepAlive } from "./src/was/backend_clients.ts";

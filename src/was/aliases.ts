@@ -103,6 +103,8 @@ export class Alias {
   readonly maxConnections: number | undefined;
   /** Servers, in the order given. */
   readonly members: readonly AliasMember[];
+  /** Tells it apart from all others, also from one of another app that has the same name. */
+  readonly scope: string;
   #turn = 0;
 
   /** Reads the members. @throws {TypeError} naming what cannot be used. */
@@ -144,7 +146,7 @@ export class Alias {
     }
     this.maxConnections = maxConnections;
     const list = typeof members === "string" ? [members] : members;
-    const scope = `${this.name}#${serial++}`;
+    const scope = this.scope = `${this.name}#${serial++}`;
     const byNode = new Map<string, AliasMember>();
     for (const text of list) {
       const member = parseMember(text, type, this.tls, this.name, scope);

@@ -10,7 +10,8 @@ import type { DatabaseTarget } from "../clients/database.ts";
 import type { OffloadPool } from "../clients/offload/pool.ts";
 import type { SqlMaps } from "../clients/sql/maps.ts";
 import { type Alias, type AliasMember, type AliasType, parseServer } from "./aliases.ts";
-import { Future, type FutureOwner, type ResultCallback } from "./future.ts";
+import { type Cacheable, Future, type FutureOwner, type ResultCallback } from "./future.ts";
+import { keyOf } from "./kept_outcome.ts";
 import { MapFuture } from "./map_future.ts";
 import type { Result } from "./result.ts";
 
@@ -21,7 +22,8 @@ export type Row = Record<string, any>;
 /** Options of a database; they go with every statement of the object. */
 export interface DatabaseOptions<T = Row[]> {
   /**
-   * Whether a kept result may be used. Default true.
+   * Whether a kept result may be used: false never, a number (milliseconds since 1970), such as
+   * `was.getlu("users")`, only one requested after that time. Default true.
    */
   readonly useCache?: boolean | number;
   /** Called with the result when it arrives; as a list, with further arguments. */
@@ -71,6 +73,8 @@ export interface Asking {
   readonly method: string;
   /** Its values. */
   readonly params: unknown;
+  /** Statement and values, or whatever tells requests apart, for the result cache. */
+  asked?(): unknown;
   /** Asks one member. */
   ask(member: AliasMember, signal: AbortSignal): Promise<Outcome>;
   /** Requests a member is busy with. */
@@ -188,7 +192,15 @@ export function startOnAll<T>(
 ): MapFuture<T> {
   return new MapFuture(
     place.members.map((member) =>
-      start(owner, place, asking, options, member, (signal) => asking.ask(member, signal))
+      start(
+        owner,
+        place,
+        asking,
+        options,
+        member,
+        (signal) => asking.ask(member, signal),
+        `map ${member.key}`,
+      )
     ),
   );
 }
@@ -196,16 +208,39 @@ export function startOnAll<T>(
 function start<T>(
   owner: DatabaseOwner,
   place: Place,
-  { method, params }: Asking,
-  { meta, filter, callback, timeout }: DatabaseOptions<T>,
-  { database }: AliasMember,
+  asking: Asking,
+  { meta, filter, callback, timeout, useCache }: DatabaseOptions<T>,
+  member: AliasMember,
   send: (signal: AbortSignal) => Promise<Outcome>,
+  scope = place.alias?.scope,
 ): Future<T> {
+  const { method, params } = asking;
   const url = place.name;
   return new Future<T>(send, {
-    ...{ method, url, params, dbname: database },
-    ...{ owner, meta, filter, callback, timeout },
+    ...{ method, url, params, dbname: member.database },
+    ...{ owner, meta, filter, callback, timeout, useCache },
+    cacheable: asking.asked && new AskedOnce(asking, scope ?? serverKey(member)),
   });
+}
+
+/** What the same requests to a database have in common. */
+class AskedOnce implements Cacheable {
+  readonly #asking: Asking;
+  readonly #scope: string;
+
+  constructor(asking: Asking, scope: string) {
+    this.#asking = asking;
+    this.#scope = scope;
+  }
+
+  cacheKey(): string {
+    const { method, asked } = this.#asking;
+    return keyOf([this.#scope, method, asked!()]);
+  }
+}
+
+function serverKey({ key, user, password, database }: AliasMember): string {
+  return JSON.stringify([key, user, password, database]);
 }
 
 async function balanced(alias: Alias, asking: Asking, signal: AbortSignal): Promise<Outcome> {

@@ -12,7 +12,9 @@ import {
   reasonOfAny,
 } from "../core/errors.ts";
 import type { Outcome, RequestStatus, Send } from "../clients/contract.ts";
-import { type RequestFacts, Result } from "./result.ts";
+import { Flight } from "../store/result_cache.ts";
+import { isKeepable, keep, type KeptOutcome, KeptView, resultCache } from "./kept_outcome.ts";
+import { type RequestFacts, Result, type ResultOrigin } from "./result.ts";
 import { Results } from "./results.ts";
 
 /** Where a future reports what nobody waits for. `Was` is one. */
@@ -43,12 +45,29 @@ export interface FutureInit<T = unknown> extends RequestFacts {
   readonly filter?: (result: Result<T>) => unknown;
   /** Called with the result when it is there. */
   readonly callback?: ResultCallback<T>;
+  /** Tells the same requests apart from others; without it the result cannot be kept. */
+  readonly cacheable?: Cacheable;
+  /**
+   * Whether a kept result may be used: false never, a number (milliseconds since 1970) only one
+   * requested after that time; an older one is forgotten. Default true.
+   */
+  readonly useCache?: boolean | number;
+}
+
+/** A request that knows what the same requests have in common. */
+export interface Cacheable {
+  /** The key; `undefined` for a request whose result cannot be kept. Called when it is needed. */
+  cacheKey(): string | undefined;
 }
 
 /** Options of the waiting forms. */
 export interface DispatchOptions {
   /** Throw when the request failed or its code is 300 or above. Default false. */
   readonly reraise?: boolean;
+  /** Keep the result in this worker for so many seconds; see `Result.cache`. Default: not. */
+  readonly cache?: number;
+  /** Status codes to keep. Default only 200. */
+  readonly cacheIf?: readonly number[];
 }
 
 /** Seconds a request may take where nobody says otherwise. */
@@ -66,7 +85,7 @@ const FAILED = "502 Bad Gateway";
  *
  * At the deadline the connection is closed and the result has status 1; an answer after that is lost.
  */
-export class Future<T = unknown> implements PromiseLike<Result<T>> {
+export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin {
   readonly #init: FutureInit<T>;
   readonly #startedAt = performance.now();
   readonly #abort = new AbortController();
@@ -77,6 +96,10 @@ export class Future<T = unknown> implements PromiseLike<Result<T>> {
   #over = false;
   #settled: Result<T> | undefined;
   #dispatched = false;
+  #key: { readonly value: string | undefined } | undefined;
+  #flight: Flight<Outcome, KeptOutcome> | undefined;
+  #sending: Promise<Outcome> | undefined;
+  #caching: { readonly seconds: number; readonly codes: readonly number[] | undefined } | undefined;
 
   /**
    * Starts the request.
@@ -91,7 +114,18 @@ export class Future<T = unknown> implements PromiseLike<Result<T>> {
     Error.captureStackTrace(this.#caller, Future);
     this.#arrival = new Promise((resolve) => this.#resolve = resolve);
     this.#timer = setTimeout(() => this.#expire(), seconds * 1000);
-    this.#start(send);
+    if (!(resultCache.active && this.#startFromCache(send))) this.#start(send);
+  }
+
+  /** What the same requests have in common; `undefined` when the result cannot be kept. */
+  get cacheKey(): string | undefined {
+    return (this.#key ??= { value: keyFrom(this.#init.cacheable) }).value;
+  }
+
+  /** Milliseconds since 1970 when it was made. */
+  get requestedAt(): number {
+    // rather a little too early: what changes while it is asked must count as later
+    return Math.floor(Date.now() - (performance.now() - this.#startedAt)) - 1;
   }
 
   /** True for futures, wherever their class came from. */
@@ -219,14 +253,30 @@ export class Future<T = unknown> implements PromiseLike<Result<T>> {
   }
 
   /**
-   * Would keep the result for later requests.
+   * Keeps the result, when it is there, for the same requests to come; see `Result.cache`. Until then
+   * they take part in this one.
    *
-   * @throws {Error} always: before a dispatch because there is nothing to keep, after it because the
-   * result cache is not part of this release.
+   * @param seconds Default 60; 0 or less forgets what is kept.
+   * @param cacheIf Status codes to keep. Default only 200.
+   * @throws {Error} before a dispatch.
    */
-  cache(_seconds?: number): never {
+  cache(seconds = 60, cacheIf?: readonly number[]): this {
     if (!this.#dispatched) throw new Error("Cannot cache a future: call dispatch first");
-    throw new Error("Cannot cache a result: the result cache is not part of this release");
+    if (this.#settled !== undefined) this.#settled.cache(seconds, cacheIf);
+    else {
+      this.#caching = { seconds: checkedCacheSeconds(seconds), codes: cacheIf };
+      if (seconds > 0) this.share();
+    }
+    return this;
+  }
+
+  /** Lets the same requests take part in this one, from now until it is answered. @internal */
+  share(): void {
+    if (this.#over || this.#flight !== undefined || this.#sending === undefined) return;
+    const key = this.cacheKey;
+    if (key === undefined) return;
+    this.#flight = new Flight(this.#sending, this.requestedAt, this.#abort);
+    resultCache.share(key, this.#flight);
   }
 
   /** Makes `await future` the same as `await future.dispatch()`. */
@@ -240,7 +290,10 @@ export class Future<T = unknown> implements PromiseLike<Result<T>> {
 
   #prepare(timeout: number | undefined, options?: DispatchOptions): void {
     this.#dispatched = true;
-    if (options !== undefined) checkDispatchOptions(options);
+    if (options !== undefined) {
+      checkDispatchOptions(options);
+      if (options.cache !== undefined) this.cache(options.cache, options.cacheIf);
+    }
     if (timeout === undefined || timeout === null) return;
     const ms = checkedSeconds(timeout) * 1000 - (performance.now() - this.#startedAt);
     if (this.#over) return;
@@ -270,12 +323,14 @@ export class Future<T = unknown> implements PromiseLike<Result<T>> {
   async #start(send: Send): Promise<void> {
     let outcome: Outcome;
     try {
-      outcome = await send(this.#abort.signal);
+      outcome = await (this.#sending = send(this.#abort.signal));
     } catch (thrown) {
       // clients report failures as outcomes; one that throws has a defect worth its stack
       this.#init.owner.traceback(thrown);
       outcome = failedOutcome(asError(thrown), 2, 701);
     }
+    // this runs before any of those who take part goes on, and before filters can change the data
+    if (this.#flight !== undefined && isKeepable(outcome)) this.#flight.kept = keep(outcome);
     if (this.#over) {
       await outcome.body?.cancel();
       return;
@@ -289,14 +344,53 @@ export class Future<T = unknown> implements PromiseLike<Result<T>> {
     const { method, url } = this.#init;
     const error = new BackendTimeoutError(`${method} ${url} was not answered within ${ms} ms`, 730);
     this.#settle(failedOutcome(error, 1, 730));
-    this.#abort.abort(error);
+    // others who take part in this request go on waiting
+    if (this.#flight !== undefined) this.#flight.leave(error);
+    else this.#abort.abort(error);
+  }
+
+  /** Takes a kept result, or takes part in the same request; false when there is neither. */
+  #startFromCache(send: Send): boolean {
+    const { useCache = true } = this.#init;
+    if (useCache === false) return false;
+    const key = this.cacheKey;
+    if (key === undefined) return false;
+    const since = typeof useCache === "number" ? useCache : 0;
+    const kept = resultCache.get(key, since);
+    if (kept !== undefined) {
+      this.#settle(new KeptView(kept));
+      return true;
+    }
+    const flight = resultCache.join(key, since);
+    if (flight !== undefined) {
+      this.#flight = flight;
+      this.#takePart(flight);
+      return true;
+    }
+    if (!resultCache.knows(key)) return false;
+    // what was kept once is asked for by many: those who come now take part
+    this.#start(send);
+    this.share();
+    return true;
+  }
+
+  async #takePart(flight: Flight<Outcome, KeptOutcome>): Promise<void> {
+    let outcome: Outcome;
+    try {
+      outcome = await flight.answer;
+    } catch (thrown) {
+      outcome = failedOutcome(asError(thrown), 2, 701);
+    }
+    if (this.#over) return;
+    await this.#settle(flight.kept === undefined ? outcome : new KeptView(flight.kept));
   }
 
   async #settle(outcome: Outcome): Promise<void> {
     this.#over = true;
     clearTimeout(this.#timer);
     const { filter, callback, owner } = this.#init;
-    let result = new Result<T>(outcome, this.#init);
+    let result = new Result<T>(outcome, this.#init, this);
+    if (this.#caching !== undefined) result.cache(this.#caching.seconds, this.#caching.codes);
     if (outcome.status !== 3) this.#note(result);
     else if (filter !== undefined) {
       try {
@@ -353,18 +447,30 @@ export function failedOutcome(
   };
 }
 
-const DISPATCH_OPTIONS = ["reraise"];
+const DISPATCH_OPTIONS = ["reraise", "cache", "cacheIf"];
 
 function checkDispatchOptions(options: DispatchOptions): void {
   for (const name of Object.keys(options)) {
     if (DISPATCH_OPTIONS.includes(name)) continue;
-    if (name === "cache" || name === "cacheIf") {
-      throw new TypeError(`Cannot use option "${name}": no result cache in this release`);
-    }
     throw new TypeError(
       `Cannot dispatch: unknown option "${name}"; known are ${DISPATCH_OPTIONS.join(", ")}`,
     );
   }
+}
+
+function keyFrom(cacheable: Cacheable | undefined): string | undefined {
+  try {
+    return cacheable?.cacheKey();
+  } catch (error) {
+    // values that have no key, such as functions; the request itself tells what is wrong with them
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}
+
+function checkedCacheSeconds(seconds: number): number {
+  if (typeof seconds === "number" && !Number.isNaN(seconds)) return seconds;
+  throw new RangeError(`Cannot keep a result for ${String(seconds)} seconds`);
 }
 
 function checkedSeconds(seconds: number): number {

@@ -4,14 +4,22 @@
  * @module
  */
 
-import type { Send } from "../clients/contract.ts";
+import type { Outcome } from "../clients/contract.ts";
 import type { HttpClient } from "../clients/http/client.ts";
 import { flattenHeaders, type HttpRequest } from "../clients/http/request.ts";
 import { asError } from "../core/errors.ts";
-import { type Alias, splitAliasPath } from "./aliases.ts";
+import { type Alias, type AliasMember, splitAliasPath } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
 import { encodeBody, encodeUpload, type RequestData, withQuery } from "./encode_data.ts";
-import { failedOutcome, Future, type FutureOwner, type ResultCallback } from "./future.ts";
+import {
+  type Cacheable,
+  failedOutcome,
+  Future,
+  type FutureOwner,
+  type ResultCallback,
+} from "./future.ts";
+import { keyOf } from "./kept_outcome.ts";
+import { MapFuture } from "./map_future.ts";
 import { type Result, withoutUser } from "./result.ts";
 
 /** Options of a request. */
@@ -20,7 +28,10 @@ export interface ReqOptions<T = unknown> {
   readonly auth?: readonly [string, string?];
   /** Request headers; they replace the defaults of the same name. */
   readonly headers?: HeadersInit | Readonly<Record<string, string>>;
-  /** False sends `Cache-Control: no-cache`. Default true. */
+  /**
+   * Whether a kept result may be used. False asks the backend, and sends `Cache-Control: no-cache`; a
+   * number, such as `was.getlu("users")`, forgets what was requested before that time. Default true.
+   */
   readonly useCache?: boolean | number;
   /** Comes back as `result.meta`. The key `reqid` is reserved. */
   readonly meta?: Readonly<Record<string, unknown>>;
@@ -55,6 +66,15 @@ export interface RequestMethod<D = RequestData> {
   <T = unknown>(uri: string, data?: D, options?: ReqOptions<T>): Future<T>;
   /** As a plain call, but only to an alias: the member with the least load gets the request. */
   lb<T = unknown>(uri: string, data?: D, options?: ReqOptions<T>): Future<T>;
+  /**
+   * Every member of an alias at once; gives a result for each, in their order, those that failed
+   * included. A callback is not possible, nor a stream as data.
+   */
+  map<T = unknown>(
+    uri: string,
+    data?: D,
+    options?: Omit<ReqOptions<T>, "callback">,
+  ): MapFuture<T>;
 }
 
 /** What requests need of the object they are methods of. */
@@ -105,7 +125,31 @@ export function requestMethod<D = RequestData>(
     }
     return startRequest<T>(requester, kind, uri, data as RequestData, options);
   };
+  method.map = <T>(uri: string, data?: D, options?: ReqOptions<T>) =>
+    mapRequest<T>(requester, kind, uri, data as RequestData, options);
   return method;
+}
+
+function mapRequest<T>(
+  requester: Requester,
+  kind: RequestKind,
+  uri: string,
+  data: RequestData | undefined,
+  options: ReqOptions<T> | undefined,
+): MapFuture<T> {
+  if (typeof uri !== "string" || !uri.startsWith("@")) {
+    throw new TypeError(`Cannot map ${JSON.stringify(uri)}: expected @alias/path`);
+  }
+  if (options?.callback !== undefined) {
+    throw new TypeError(`Cannot map ${uri}: a callback is not possible there`);
+  }
+  if (data instanceof ReadableStream) {
+    throw new TypeError(`Cannot map ${uri}: a stream can be sent to one member only`);
+  }
+  const { members } = requester.findAlias(splitAliasPath(uri).name);
+  return new MapFuture(
+    members.map((member) => startRequest<T>(requester, kind, uri, data, options, member)),
+  );
 }
 
 /** Starts a request; see {@link RequestMethod}. */
@@ -115,6 +159,7 @@ export function startRequest<T>(
   uri: string,
   data: RequestData | undefined,
   options: ReqOptions<T> | undefined,
+  member?: AliasMember,
 ): Future<T> {
   const method = kind === "UPLOAD" ? "POST" : kind;
   if (typeof uri !== "string" || uri === "") {
@@ -130,15 +175,67 @@ export function startRequest<T>(
     timeout: options?.timeout,
     filter: options?.filter,
     callback: options?.callback,
+    useCache: options?.useCache,
+    cacheable: undefined as Cacheable | undefined,
   };
-  let send: Send;
+  let prepared: PreparedRequest;
   try {
-    send = prepare(requester, kind, method, uri, alias, data, options);
+    prepared = prepare(requester, kind, method, uri, alias, data, options, member);
   } catch (thrown) {
     const outcome = failedOutcome(asError(thrown), -1, 701);
-    send = () => Promise.resolve(outcome);
+    return new Future<T>(() => Promise.resolve(outcome), facts);
   }
-  return new Future<T>(send, facts);
+  facts.cacheable = prepared;
+  return new Future<T>((signal) => prepared.send(signal), facts);
+}
+
+/** A request that only lacks its member. */
+class PreparedRequest implements Cacheable {
+  readonly #request: HttpRequest;
+  readonly #alias: Alias | undefined;
+  /** How many of the headers belong to this request alone: its transaction. */
+  readonly #own: number;
+  /** The one to ask, where it is not to be chosen. */
+  readonly #member: AliasMember | undefined;
+
+  constructor(
+    request: HttpRequest,
+    alias: Alias | undefined,
+    own: number,
+    member: AliasMember | undefined,
+  ) {
+    this.#request = request;
+    this.#alias = alias;
+    this.#own = own;
+    this.#member = member;
+  }
+
+  /** Alias, method, path, headers, credentials and body; none for streams and uploads. */
+  cacheKey(): string | undefined {
+    const { method, url, headers, body, auth, stream } = this.#request;
+    if (stream || (body !== null && !(body instanceof Uint8Array))) return undefined;
+    const told: string[] = [];
+    for (let i = 0; i < headers.length - this.#own; i += 2) {
+      if (headers[i] !== "cache-control") told.push(headers[i]!, headers[i + 1]!);
+    }
+    return keyOf([this.#alias?.scope, this.#member?.key, method, url, told, auth, body]);
+  }
+
+  /** Sends it. */
+  send(signal: AbortSignal): Promise<Outcome> {
+    const client = backends.get("http", loadHttpClient);
+    if (!(client instanceof Promise)) {
+      return client.send(this.#addressed(client), signal);
+    }
+    return client.then((ready) => ready.send(this.#addressed(ready), signal));
+  }
+
+  #addressed(client: HttpClient): HttpRequest {
+    const alias = this.#alias;
+    if (alias === undefined) return this.#request;
+    const member = this.#member ?? alias.pick((one) => client.load(one.key));
+    return addressedTo(this.#request, alias, member);
+  }
 }
 
 function prepare(
@@ -149,7 +246,8 @@ function prepare(
   alias: Alias | undefined,
   data: RequestData | undefined,
   options: WireOptions | undefined,
-): Send {
+  member: AliasMember | undefined,
+): PreparedRequest {
   const [requestType, acceptType] = requester.requestTypes;
   if (alias !== undefined && alias.type !== "http" && alias.type !== "https") {
     throw new TypeError(`Cannot send HTTP to ${alias.name}: it is of type ${alias.type}`);
@@ -157,7 +255,8 @@ function prepare(
   const given = flattenHeaders(options?.headers);
   const headers: string[] = [];
   if (indexOfName(given, "accept") === -1) headers.push("accept", acceptType);
-  if (options?.useCache === false && indexOfName(given, "cache-control") === -1) {
+  const bypass = options?.useCache === false;
+  if (bypass && indexOfName(given, "cache-control") === -1) {
     headers.push("cache-control", "no-cache");
   }
   let path = alias === undefined ? uri : splitAliasPath(uri).rest;
@@ -174,7 +273,8 @@ function prepare(
       headers.push("content-type", encoded.contentType ?? requestType);
     }
   } else path = withQuery(path, data);
-  headers.push(...given, ...requester.transactionHeaders());
+  const own = requester.transactionHeaders();
+  headers.push(...given, ...own);
   const { ca } = options ?? {};
   const request: HttpRequest = {
     method,
@@ -187,14 +287,7 @@ function prepare(
     maxRedirects: options?.maxRedirects,
     stream: options?.stream,
   };
-  const client = backends.get("http", loadHttpClient);
-  if (client instanceof Promise) {
-    return async (signal) => {
-      const ready = await client;
-      return await ready.send(addressed(request, alias, ready), signal);
-    };
-  }
-  return (signal) => client.send(addressed(request, alias, client), signal);
+  return new PreparedRequest(request, alias, own.length, member);
 }
 
 async function loadHttpClient(): Promise<HttpClient> {
@@ -202,14 +295,8 @@ async function loadHttpClient(): Promise<HttpClient> {
   return new HttpClient({ keepAliveSeconds: backendKeepAlive });
 }
 
-/** The request with the member of the alias that is to answer it. */
-function addressed(
-  request: HttpRequest,
-  alias: Alias | undefined,
-  client: HttpClient,
-): HttpRequest {
-  if (alias === undefined) return request;
-  const member = alias.pick((one) => client.load(one.key));
+/** The request as it goes to a member. */
+function addressedTo(request: HttpRequest, alias: Alias, member: AliasMember): HttpRequest {
   const rest = request.url;
   return {
     ...request,

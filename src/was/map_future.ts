@@ -31,8 +31,25 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
   }
 
   /** Waits for all. @param timeout Seconds from the start. @throws only with `reraise`. */
-  dispatch(timeout?: number, options?: DispatchOptions): Promise<Results<T>> {
-    return this.#all((future) => future.dispatch(timeout, options));
+  dispatch(timeout?: number, options: DispatchOptions = {}): Promise<Results<T>> {
+    const { cache, cacheIf, ...rest } = options;
+    // registered first: what is kept is there before anybody goes on
+    if (cache !== undefined) this.cache(cache, cacheIf);
+    return this.#all((future) => future.dispatch(timeout, rest));
+  }
+
+  /**
+   * Keeps the results, when they are there and every member has answered with a listed code.
+   *
+   * @param seconds Default 60; 0 or less forgets what is kept.
+   * @param cacheIf Status codes to keep. Default only 200.
+   */
+  cache(seconds = 60, cacheIf?: readonly number[]): this {
+    if (seconds > 0) { for (const future of this.#futures) future.share(); }
+    // the members never reject
+    const arrivals = this.#futures.map((future) => future.dispatch());
+    void Promise.all(arrivals).then((results) => new Results(results).cache(seconds, cacheIf));
+    return this;
   }
 
   /** Same as {@link dispatch}. @deprecated Use `dispatch`. */

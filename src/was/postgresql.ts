@@ -5,7 +5,7 @@
  */
 
 import type { PostgresqlClient } from "../clients/postgresql/client.ts";
-import type { StatementInput } from "../clients/statement.ts";
+import { type StatementInput, toStatements } from "../clients/statement.ts";
 import type { AliasMember } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
 import {
@@ -98,6 +98,7 @@ function statement<T>(
   const target = (member: AliasMember) => targetOf(place, member, options);
   return {
     method: "EXECUTE",
+    asked: () => toStatements(sql, params),
     params,
     load: (member) => backends.peek<PostgresqlClient>("postgresql")?.load(target(member)) ?? 0,
     async ask(member, signal) {

@@ -6,6 +6,7 @@
 
 import { BackendError, ProtocolError } from "../core/errors.ts";
 import type { Outcome, RequestStatus } from "../clients/contract.ts";
+import { isKeepable, keep, KeptView, resultCache } from "./kept_outcome.ts";
 
 /** What is known about a request before it is answered. */
 export interface RequestFacts {
@@ -23,7 +24,16 @@ export interface RequestFacts {
   readonly params?: unknown;
 }
 
+/** What a result needs to know to be kept. A future is one. */
+export interface ResultOrigin {
+  /** What the same request has in common; `undefined` when its result cannot be kept. */
+  readonly cacheKey: string | undefined;
+  /** Milliseconds since 1970 when the request was made. */
+  readonly requestedAt: number;
+}
+
 const NO_META: Readonly<Record<string, unknown>> = Object.freeze({});
+const ONLY_OK: readonly number[] = [200];
 const UTF8 = new TextDecoder();
 
 /**
@@ -34,13 +44,51 @@ const UTF8 = new TextDecoder();
 export class Result<T = unknown> {
   readonly #outcome: Outcome;
   readonly #facts: RequestFacts;
+  readonly #origin: ResultOrigin | undefined;
   #text: string | undefined;
   #data: { readonly value: T } | undefined;
 
-  /** Wraps the outcome of a request. */
-  constructor(outcome: Outcome, facts: RequestFacts) {
+  /** Wraps the outcome of a request. Without an origin it cannot be kept. */
+  constructor(outcome: Outcome, facts: RequestFacts, origin?: ResultOrigin) {
     this.#outcome = outcome;
     this.#facts = facts;
+    this.#origin = origin;
+  }
+
+  /**
+   * Keeps the result in this worker: the same request gets it from there for that time, without asking
+   * the backend. Nothing happens when the request failed, when its code is not listed, or when it came
+   * from the cache itself. Streams, uploads and answers above 10 MB are not kept.
+   *
+   * @param seconds Default 60; 0 or less forgets what is kept.
+   * @param cacheIf Status codes to keep. Default only 200.
+   * @throws {RangeError} when `seconds` is not a number.
+   */
+  cache(seconds = 60, cacheIf: readonly number[] = ONLY_OK): this {
+    if (typeof seconds !== "number" || Number.isNaN(seconds)) {
+      throw new RangeError(`Cannot keep a result for ${String(seconds)} seconds`);
+    }
+    if (seconds <= 0) return this.expire();
+    const outcome = this.#outcome;
+    if (!cacheIf.includes(outcome.statusCode) || !isKeepable(outcome)) return this;
+    if (outcome instanceof KeptView) return this;
+    const key = this.#origin?.cacheKey;
+    if (key !== undefined) {
+      resultCache.put(key, keep(outcome), this.#origin!.requestedAt, seconds);
+    }
+    return this;
+  }
+
+  /** Forgets what is kept of this request. */
+  expire(): this {
+    const key = this.#origin?.cacheKey;
+    if (key !== undefined) resultCache.delete(key);
+    return this;
+  }
+
+  /** True when it came out of the result cache. */
+  get cached(): boolean {
+    return this.#outcome instanceof KeptView;
   }
 
   /** -1 could not be sent, 1 timed out, 2 network or database failure, 3 answered. */

@@ -7,6 +7,8 @@
 import type { RequestStatus } from "../clients/contract.ts";
 import type { Result } from "./result.ts";
 
+const ONLY_OK: readonly number[] = [200];
+
 /** A list of results, with the columns that are asked for most. */
 export class Results<T = unknown> implements Iterable<Result<T>> {
   readonly #results: readonly Result<T>[];
@@ -39,6 +41,27 @@ export class Results<T = unknown> implements Iterable<Result<T>> {
   /** Data of each. */
   get data(): T[] {
     return this.#results.map((result) => result.data);
+  }
+
+  /**
+   * Keeps all of them in this worker, if every member has answered with a listed code; see
+   * `Result.cache`.
+   *
+   * @param seconds Default 60; 0 or less forgets what is kept.
+   * @param cacheIf Status codes to keep. Default only 200.
+   */
+  cache(seconds = 60, cacheIf: readonly number[] = ONLY_OK): this {
+    const all = this.#results.every(({ status, statusCode }) =>
+      status === 3 && cacheIf.includes(statusCode)
+    );
+    if (all || seconds <= 0) { for (const result of this.#results) result.cache(seconds, cacheIf); }
+    return this;
+  }
+
+  /** Forgets what is kept of these requests. */
+  expire(): this {
+    for (const result of this.#results) result.expire();
+    return this;
   }
 
   /** The result at an index, negative ones from the end. */

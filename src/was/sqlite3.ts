@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { StatementInput } from "../clients/statement.ts";
+import { type StatementInput, toStatements } from "../clients/statement.ts";
 import type { AliasMember } from "./aliases.ts";
 import {
   type Asking,
@@ -81,6 +81,7 @@ const running = new Map<string, number>();
 function statement(owner: DatabaseOwner, sql: StatementInput, params: readonly unknown[]): Asking {
   return {
     method: "EXECUTE",
+    asked: () => toStatements(sql, params),
     params,
     load: ({ database }) => running.get(database) ?? 0,
     async ask({ database: file }, signal) {

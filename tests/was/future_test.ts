@@ -174,12 +174,14 @@ Deno.test("RES-01 a timeout given to dispatch replaces the deadline, still from 
   }
 });
 
-Deno.test("RES-18 cache before a dispatch is refused, and after it too in this release", async () => {
+Deno.test("RES-18 cache before a dispatch is refused; without a key nothing is kept", async () => {
   const { future } = futureOf(outcomeOf(1));
   throws(() => future.cache(10), /call dispatch first/);
-  await future.dispatch();
-  throws(() => future.cache(10), /not part of this release/);
-  throws(() => future.dispatch(1, { cache: 60 } as never), /no result cache in this release/);
+  const result = await future.dispatch(10, { cache: 60, cacheIf: [200, 201] });
+  equal(future.cache(10), future);
+  equal(result.cache(10), result);
+  equal(result.cached, false);
+  throws(() => result.cache(NaN), RangeError);
 });
 
 Deno.test("WAS-15 a filter changes the result before anyone gets it, unless it failed", async () => {
