@@ -273,7 +273,10 @@ export class AtilaRequest {
 
   /** Bearer token. */
   get token(): string | undefined {
-    return this.ctx.token;
+    const { token } = this.ctx;
+    if (token === undefined) return undefined;
+    // The context has as much of it as may stand in the log.
+    return /^bearer[ \t]+(\S+)/i.exec(this.raw.headers.get("authorization") ?? "")?.[1] ?? token;
   }
 
   /** Global transaction id. */

@@ -79,9 +79,10 @@ Deno.test("SUB-03 settings are those of the app, hooks its own; was.app and was.
 Deno.test("SUB-04 URLs across parts, by name and by function", async () => {
   const app = new Atila(here);
   const part = new Atilary();
-  const shown = part.route("/item/<id>", function show(was, { id }) {
-    return `${id} ${was.ab("home")} ${was.ab("show", 2)} ${was.ab(shown, 3)}`;
-  });
+  const show = (was: AtilaWas, { id }: { id: string }): string => {
+    return `${id} ${was.ab("home")} ${was.ab("show", 2)} ${was.ab(show, 3)}`;
+  };
+  part.route("/item/<id>", show);
   app.route("/", function home(was) {
     return was.ab("show", "x");
   });

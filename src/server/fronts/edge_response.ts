@@ -10,6 +10,7 @@ import { type IncomingMessage, ServerResponse } from "node:http";
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Writable } from "node:stream";
+import { splitChallenges } from "../../core/challenges.ts";
 import { httpDate } from "../../core/http_date.ts";
 import { isBodyless, reasonOf } from "../../core/status.ts";
 import { peekBody, type PeekedBody } from "./body_peek.ts";
@@ -53,6 +54,9 @@ export class EdgeResponse extends ServerResponse<IncomingMessage> {
         case "keep-alive":
         case "transfer-encoding":
         case "content-length":
+          continue;
+        case "www-authenticate":
+          for (const challenge of splitChallenges(value)) head += `${name}: ${challenge}\r\n`;
           continue;
         case "date":
           isDated = true;
@@ -276,6 +280,9 @@ function headersForHttp2(res: Response): OutgoingHttpHeaders {
       case "upgrade":
       case "content-length":
       case "set-cookie":
+        continue;
+      case "www-authenticate":
+        headers[name] = splitChallenges(value);
         continue;
     }
     headers[name] = value;
