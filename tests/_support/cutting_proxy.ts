@@ -39,7 +39,7 @@ export class CuttingProxy implements AsyncDisposable {
     return this.#cuts;
   }
 
-  /** Says when to cut, all connections together; never when left out. */
+  /** Says when to cut, once, all connections together; never when left out. */
   arm({ request = Infinity, answer = Infinity }: Cut = {}): void {
     this.#request = request;
     this.#answer = answer;
@@ -111,6 +111,7 @@ export class CuttingProxy implements AsyncDisposable {
         for (let at = 0; at < pass;) at += await to.write(buffer.subarray(at, pass));
         if (pass < count || over()) {
           this.#cuts++;
+          this.arm();
           return;
         }
       }

@@ -1,0 +1,319 @@
+/**
+ * Redis as a backend.
+ *
+ * Commands share one connection to each server and database, where they are answered in turn; those that
+ * wait at the server have a connection to themselves. A command that may write is sent at most once; one
+ * that only reads is sent a second time when the connection turns out to be dead.
+ *
+ * @module
+ */
+
+import { PoolExhaustedError } from "../../core/errors.ts";
+import { Pool } from "../../net/pool.ts";
+import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
+import {
+  answered,
+  type DatabaseTarget,
+  failure,
+  MAX_CONNECTIONS,
+  MAX_WAITING,
+  nameOf,
+  poolKey,
+} from "../database.ts";
+import { blocks, checkCommand, readsOnly, type RedisCommand } from "./commands.ts";
+import { LostConnectionError, RedisConnection } from "./connection.ts";
+
+/** Options of a {@link RedisClient}. */
+export interface RedisClientOptions {
+  /** Seconds after which an idle connection is not reused; asked each time. Default 1200. */
+  readonly idleSeconds?: () => number;
+}
+
+/** Most commands under way on the shared connection of a server. */
+const MAX_COMMANDS = 10_000;
+/** A server nobody asked for that long is forgotten. */
+const FORGET_MS = 20 * 60 * 1000;
+/** A command that is to write looks whether a connection silent for that long is still there. */
+const LOOK_AFTER_MS = 5;
+
+/** The connections to one server and database. */
+class RedisServer {
+  /** The one that all share. */
+  shared: RedisConnection | undefined;
+  /** The shared one while it is being opened, and who waits for it. */
+  opening:
+    | {
+      readonly promise: Promise<RedisConnection>;
+      waiting: number;
+      readonly abort: AbortController;
+    }
+    | undefined;
+  /** Commands under way on shared connections, those that wait for one included. */
+  commands = 0;
+  usedAt = performance.now();
+  /** Connections for commands that wait at the server. */
+  readonly pool: Pool<RedisConnection>;
+  readonly #open: (signal: AbortSignal) => Promise<RedisConnection>;
+
+  constructor(
+    open: (signal: AbortSignal) => Promise<RedisConnection>,
+    options: { name: string; max: number; idleSeconds: () => number },
+  ) {
+    this.#open = open;
+    this.pool = new Pool({ ...options, open, maxWaiting: MAX_WAITING });
+  }
+
+  /** The shared connection; the first who needs it opens it. */
+  async connection(signal: AbortSignal): Promise<{ connection: RedisConnection; reused: boolean }> {
+    const { shared } = this;
+    if (shared?.usable) return { connection: shared, reused: shared.used };
+    const abort = new AbortController();
+    const opening = this.opening ??= {
+      promise: this.#open(abort.signal).then((connection) => {
+        this.opening = undefined;
+        return this.shared = connection;
+      }, (error) => {
+        this.opening = undefined;
+        throw error;
+      }),
+      waiting: 0,
+      abort,
+    };
+    opening.waiting++;
+    let onAbort!: () => void;
+    const aborted = new Promise<never>((_, reject) => onAbort = () => reject(signal.reason));
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return { connection: await Promise.race([opening.promise, aborted]), reused: false };
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      if (--opening.waiting === 0) {
+        opening.promise.catch(() => {});
+        // nobody wants it any more; this does nothing to one that is open
+        opening.abort.abort(new Error("Nobody waits for the connection"));
+        if (this.opening === opening) this.opening = undefined;
+      }
+    }
+  }
+}
+
+/** Sends commands over shared connections. */
+export class RedisClient implements Client {
+  readonly #idleSeconds: () => number;
+  readonly #servers = new Map<string, RedisServer>();
+  readonly #connections = new Set<RedisConnection>();
+  #closed = false;
+
+  /** Makes a client without connections. */
+  constructor(options: RedisClientOptions = {}) {
+    this.#idleSeconds = options.idleSeconds ?? (() => 1200);
+  }
+
+  /**
+   * Prepares a request: `send(signal)` sends a command and resolves to its reply.
+   *
+   * Nothing is thrown: commands and values that cannot be sent and whatever the server says are outcomes
+   * with status 2 and code 500.
+   */
+  request(target: DatabaseTarget, command: RedisCommand): Send {
+    return (signal) => this.send(target, command, signal);
+  }
+
+  /** Sends a command; see {@link request}. */
+  async send(
+    target: DatabaseTarget,
+    command: RedisCommand,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    try {
+      checkCommand(command);
+    } catch (error) {
+      return failure(target, error, signal);
+    }
+    const server = this.#serverOf(target);
+    if (blocks(command)) return await this.#alone(target, server, command, signal);
+    return await this.#shared(target, server, signal, readsOnly(command), (connection) => {
+      return connection.run(command, signal);
+    });
+  }
+
+  /** Runs commands as a transaction; the data are their replies. */
+  async transaction(
+    target: DatabaseTarget,
+    commands: readonly RedisCommand[],
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    try {
+      if (!Array.isArray(commands) || commands.length === 0) {
+        throw new TypeError("Cannot send an empty list of commands");
+      }
+      for (const command of commands) {
+        if (!Array.isArray(command)) throw new TypeError("Cannot send a command that is no list");
+        checkCommand(command as unknown as RedisCommand);
+      }
+    } catch (error) {
+      return failure(target, error, signal);
+    }
+    const reads = commands.every(readsOnly);
+    return await this.#shared(target, this.#serverOf(target), signal, reads, (connection) => {
+      return connection.transaction(commands, signal);
+    });
+  }
+
+  /** Commands under way and waiting; for choosing among members. */
+  load(target: DatabaseTarget): number {
+    const server = this.#servers.get(poolKey(target));
+    return server === undefined ? 0 : server.commands + server.pool.load;
+  }
+
+  /** Current counts. */
+  stats(): ClientStats {
+    let busy = 0;
+    for (const connection of this.#connections) if (connection.busy > 0) busy++;
+    return { open: this.#connections.size, busy };
+  }
+
+  /** Closes connections that have been idle for too long, and forgets servers nobody asks. */
+  maintain(): void {
+    const now = performance.now();
+    const oldest = now - this.#idleSeconds() * 1000;
+    for (const [key, server] of this.#servers) {
+      const { shared, pool } = server;
+      pool.maintain();
+      if (shared !== undefined && shared.busy === 0 && shared.answeredAt <= oldest) {
+        server.shared = undefined;
+        shared.close();
+      }
+      if (server.commands === 0 && pool.load === 0 && server.usedAt < now - FORGET_MS) {
+        server.shared?.retire();
+        if (pool.open === 0) this.#servers.delete(key);
+      }
+    }
+  }
+
+  /** Closes all connections; commands under way fail. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    const servers = [...this.#servers.values()];
+    this.#servers.clear();
+    for (const { opening } of servers) {
+      opening?.abort.abort(new Error("The client is closed"));
+      await opening?.promise.catch(() => {});
+    }
+    const ends = [...this.#connections].map((connection) => connection.closed);
+    await Promise.all(servers.map(({ pool }) => pool[Symbol.asyncDispose]()));
+    for (const connection of this.#connections) connection.close();
+    await Promise.all(ends);
+  }
+
+  #serverOf(target: DatabaseTarget): RedisServer {
+    const key = poolKey(target);
+    let server = this.#servers.get(key);
+    if (server === undefined) {
+      server = new RedisServer(async (signal) => {
+        const connection = await RedisConnection.open(target, signal);
+        if (signal.aborted) {
+          connection.close();
+          throw signal.reason;
+        }
+        this.#connections.add(connection);
+        connection.closed.then(() => this.#connections.delete(connection));
+        return connection;
+      }, {
+        name: nameOf(target),
+        max: target.maxConnections ?? MAX_CONNECTIONS,
+        idleSeconds: this.#idleSeconds,
+      });
+      if (!this.#closed) this.#servers.set(key, server);
+    }
+    server.usedAt = performance.now();
+    return server;
+  }
+
+  async #shared(
+    target: DatabaseTarget,
+    server: RedisServer,
+    signal: AbortSignal,
+    reads: boolean,
+    run: (connection: RedisConnection) => Promise<unknown>,
+  ): Promise<Outcome> {
+    if (server.commands >= MAX_COMMANDS) {
+      const { alias, node } = target;
+      return failure(
+        target,
+        new PoolExhaustedError(
+          `Cannot ask ${nameOf(target)}: ${server.commands} commands are under way`,
+          714,
+          { alias, member: node },
+        ),
+        signal,
+        true,
+      );
+    }
+    server.commands++;
+    try {
+      for (let attempt = 1;; attempt++) {
+        let connection: RedisConnection;
+        let reused: boolean;
+        try {
+          signal.throwIfAborted();
+          if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
+          ({ connection, reused } = await server.connection(signal));
+          if (!reads && connection.busy === 0 && isStale(connection)) {
+            // the news that the server has closed it may be waiting in the event loop
+            await new Promise((resolve) => setTimeout(resolve, 0));
+            if (!connection.usable) ({ connection, reused } = await server.connection(signal));
+          }
+        } catch (error) {
+          return failure(target, error, signal, true);
+        }
+        try {
+          return answered(target, await run(connection));
+        } catch (error) {
+          const lost = error instanceof LostConnectionError;
+          if (lost && reads && reused && attempt === 1 && !signal.aborted && !this.#closed) {
+            continue;
+          }
+          return failure(target, error, signal, lost && reads);
+        }
+      }
+    } finally {
+      server.commands--;
+    }
+  }
+
+  async #alone(
+    target: DatabaseTarget,
+    server: RedisServer,
+    command: RedisCommand,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    let connection: RedisConnection;
+    try {
+      signal.throwIfAborted();
+      if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
+      for (;;) {
+        ({ connection } = await server.pool.lease(signal));
+        if (!isStale(connection)) break;
+        await new Promise((resolve) => setTimeout(resolve, 0));
+        if (connection.usable) break;
+        server.pool.release(connection);
+      }
+    } catch (error) {
+      return failure(target, error, signal, true);
+    }
+    try {
+      return answered(target, await connection.run(command, signal));
+    } catch (error) {
+      // the server would go on waiting, and take what others are to have
+      if (signal.aborted) connection.close();
+      return failure(target, error, signal);
+    } finally {
+      server.pool.release(connection);
+    }
+  }
+}
+
+function isStale(connection: RedisConnection): boolean {
+  return performance.now() - connection.answeredAt > LOOK_AFTER_MS;
+}

@@ -1,0 +1,67 @@
+import type { DatabaseTarget } from "../../src/clients/database.ts";
+import { RedisClient } from "../../src/clients/redis/client.ts";
+import { noRedis, type RedisServer, startRedis } from "../_support/redis.ts";
+import { databaseSuite } from "./database_suite.ts";
+
+const PASSWORD = "se:cr@t";
+
+/** Asks the server with its own command line client, beside the client under test. */
+async function cli(server: RedisServer, ...args: string[]): Promise<string> {
+  const tls = server.certificates === undefined ? [] : ["--tls", "--insecure"];
+  const { stdout } = await new Deno.Command("redis-cli", {
+    args: ["-p", String(server.port), ...tls, "-n", "3", "--no-auth-warning", ...args],
+    env: { REDISCLI_AUTH: PASSWORD },
+    stderr: "inherit",
+  }).output();
+  return new TextDecoder().decode(stdout).trim();
+}
+
+for (const tls of [false, true]) {
+  databaseSuite({
+    name: `Redis${tls ? " over TLS" : ""}`,
+    ids: "DB-05 DB-12 DB-23",
+    ignore: noRedis,
+    start: async () => {
+      const server = await startRedis({ tls, password: PASSWORD });
+      const target: DatabaseTarget = {
+        ...{ alias: "@cache", host: "127.0.0.1", port: server.port, node: server.address },
+        ...{ user: undefined, password: PASSWORD, database: "3" },
+        tls,
+        caCerts: server.certificates && [server.certificates.ca],
+      };
+      return {
+        target,
+        process: server.process,
+        wrong: {
+          password: { ...target, password: "not it" },
+          "no password": { ...target, password: "" },
+          user: { ...target, user: "nobody" },
+          database: { ...target, database: "99" },
+          // a plain server waits for the rest of what it takes for a command
+          ...tls && { tls: { ...target, tls: false } },
+        },
+        prepare: async () => {
+          await cli(server, "del", "w", "full");
+          await cli(server, "rpush", "full", "x");
+        },
+        writes: async () => Number(await cli(server, "llen", "w")),
+        running: async () =>
+          Number(/blocked_clients:(\d+)/.exec(await cli(server, "info", "clients"))?.[1]),
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      };
+    },
+    make: () => {
+      const client = new RedisClient();
+      return {
+        client,
+        read: (target) => client.request(target, ["get", "nothing"]),
+        write: (target) => client.request(target, ["rpush", "w", 1]),
+        hang: (target) => client.request(target, ["blpop", "never", 0]),
+        queued: (target) => client.request(target, ["blmove", "full", "w", "left", "right", 0]),
+        // the blocking ones have connections of their own beside the one that all share
+        limits: { connections: 10, requests: 1010 },
+      };
+    },
+    fail: ({ client }, target) => (client as RedisClient).request(target, ["get"]),
+  });
+}
