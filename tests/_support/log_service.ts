@@ -76,6 +76,10 @@ app.route("/user", (was) => {
   Object.assign(was.ctx!, { user: { name: 'Jürgen "J" Ö' }, token: "...c0ffee" });
   return "known";
 });
+app.users = new Map([["Jürgen M", "secret"]]);
+app.bearerHandler(() => undefined);
+app.route("/basic", { authenticate: "basic" }, () => "in");
+app.route("/bearer", { authenticate: "bearer" }, () => "in");
 app.route("/exit", () => Deno.exit(9));
 app.route("/rotate", () => {
   skitai.wac.logger.rotate();

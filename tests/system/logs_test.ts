@@ -169,6 +169,24 @@ try {
   assert.match(said, /log file .*\/logs\/server\.log: cannot be written: .*[Pp]ermission denied/);
 });
 
+Deno.test("LOG-08 user and token are logged once they were accepted, and never what is secret", async () => {
+  await using service = await LogService.start();
+  const url = await service.url("");
+  await fetchText(`${url}/basic`, "-u", "Jürgen M:wrong-secret");
+  await fetchText(`${url}/basic`, "-u", "Jürgen M:secret");
+  await fetchText(`${url}/bearer`, "-H", "Authorization: Bearer 0123456789secret-abcdef");
+  await fetchText(`${url}/hello`, "-H", "Authorization: Bearer 0123456789secret-abcdef");
+  assert.equal(await service.stop(), 0);
+  const facts = service.requests().map(({ status, user, token }) => [status, user, token]);
+  assert.deepEqual(facts, [
+    [401, "", ""],
+    [200, "Jürgen M", ""],
+    [200, "", "…abcdef"],
+    [200, "", ""],
+  ]);
+  assert.doesNotMatch(service.process.lines.join("\n"), /secret/);
+});
+
 Deno.test("LOG-12 patterns of logOff add up and leave their requests out", async () => {
   await using service = await LogService.start({ LOG_OFF: "/static/* *.css" });
   const url = await service.url("");
