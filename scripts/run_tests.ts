@@ -5,12 +5,15 @@
  * `tests/conformance`, `tests/examples`) run one file after the other. Words after `--` are file or
  * folder names to run instead of everything.
  *
- * With `SKITAI_REQUIRE_SERVICES=1` a missing service is an error, otherwise its tests are skipped.
+ * With `SKITAI_REQUIRE_SERVICES=1` a missing service is an error, otherwise its tests are skipped. A file
+ * whose tests start a program that is not installed, such as curl, is skipped as a whole and counts as one.
  *
  * @module
  */
 
 // deno-lint-ignore-file no-console -- a command line tool
+
+import { missingPrograms } from "./needed_programs.ts";
 
 const SERIAL = ["tests/system", "tests/conformance", "tests/examples"];
 const FLAGS = ["-A", "--unstable-net", "--sanitize-ops", "--sanitize-resources", "--no-check"];
@@ -79,16 +82,23 @@ async function main(wanted: string[]): Promise<number> {
   const all = await testFiles("tests");
   const matches = (file: string) =>
     wanted.length === 0 || wanted.some((name) => file.includes(name.replace(/^\.\//, "")));
-  const chosen = all.filter(matches);
+  const chosen: string[] = [];
+  const without: string[] = [];
+  for (const file of all.filter(matches)) {
+    const missing = await missingPrograms(file);
+    if (missing.length === 0 || Deno.env.get("SKITAI_REQUIRE_SERVICES") === "1") chosen.push(file);
+    else without.push(`${file}: needs ${missing.join(" and ")}`);
+  }
   const serial = chosen.filter((file) => SERIAL.some((folder) => file.startsWith(`${folder}/`)));
   const parallel = chosen.filter((file) => !serial.includes(file));
 
-  const total: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const total: Totals = { passed: 0, failed: 0, skipped: without.length };
   for (const part of [await run(parallel, ["--parallel"]), await run(serial, [])]) {
     total.passed += part.passed;
     total.failed += part.failed;
     total.skipped += part.skipped;
   }
+  for (const line of without) console.log(`skipped ${line}`);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   if (total.passed + total.failed === 0) {
     console.error("No test was run");
