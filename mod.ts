@@ -82,6 +82,7 @@ export {
   logOff,
   mount,
   pref,
+  secureHeaders,
   setKeepAlive,
   setMaxAge,
   setNetworkTimeout,
@@ -158,5 +159,6 @@ export { Atila, REQUIRED } from "./src/atila/mod.ts";
 export type { FetchApp, FetchFunction, FetchInfo, Preferences } from "./src/core/app.ts";
 export type { Completion, HttpVersion, RequestContext, User } from "./src/core/context.ts";
 export type { Handler, Layer } from "./src/core/handler.ts";
+export type { SecureHeadersOptions } from "./src/middleware/secure_headers.ts";
 export type { Log, LogCycle, Logger, LogType } from "./src/core/log.ts";
 export { BackendError, ConfigError, HttpError, SkitaiError } from "./src/core/errors.ts";

@@ -357,7 +357,7 @@ export abstract class AppFeatures {
 
   /** Guard: the same for a key of `setlu`, so that each worker refreshes what it keeps by itself. */
   ifUpdated(key: string, hook: ChangeHook, interval = 1): Guard {
-    return whenNewer(key, (was) => lastUpdate(was, key), hook, interval);
+    return whenNewer(key, (was) => was.getlu(key), hook, interval);
   }
 
   /**
@@ -670,15 +670,6 @@ export abstract class AppFeatures {
     scopeOf(this)?.onEnd(() => restore(before));
     return handler;
   }
-}
-
-/** Time a last-update key was set. */
-function lastUpdate(was: AtilaWas, key: string): number {
-  const { getlu } = was as { getlu?: (...keys: string[]) => number };
-  if (typeof getlu !== "function") {
-    throw new Error(`Cannot look after ${key}: last-update keys are not available here`);
-  }
-  return getlu.call(was, key);
 }
 
 /** Runs something after what is wrapped has succeeded. */

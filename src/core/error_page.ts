@@ -172,7 +172,7 @@ export function errorPage(info: ErrorInfo): string {
 <p class="code">${info.code}</p>
 <h1>${escapeHtml(info.message)}</h1>
 ${detail}${traceback}<footer><span>${escapeHtml(info.url)}</span><span>${info.time}</span><span>${
-    escapeHtml(info.software)
+    escapeHtml(info.mode === "debug" ? info.software : info.software.split("/")[0]!)
   }</span></footer>
 </main>
 </body>

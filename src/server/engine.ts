@@ -14,6 +14,7 @@ import type { Log } from "../core/log.ts";
 import { compression } from "../middleware/compression.ts";
 import { errorGuard } from "../middleware/error_guard.ts";
 import { requestLog } from "../middleware/request_log.ts";
+import { secureHeaders } from "../middleware/secure_headers.ts";
 import { standardHeaders } from "../middleware/standard_headers.ts";
 import { transaction } from "../middleware/transaction.ts";
 import type { LoggerHandle } from "../store/logs.ts";
@@ -177,6 +178,7 @@ function pipeline(
   return compose([
     requestLog({ log: logger.lines("request"), off: service.logOff, connections, counters }),
     standardHeaders(service.serverHeader),
+    ...(service.secureHeaders === undefined ? [] : [secureHeaders(service.secureHeaders)]),
     compression(),
     errorGuard({ log: logger.get("app") }),
     transaction,

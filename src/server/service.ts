@@ -8,6 +8,7 @@
 import { ConfigError } from "../core/errors.ts";
 import { SOFTWARE } from "../core/version.ts";
 import type { Preferences } from "../core/app.ts";
+import { checkSecureHeaders, type SecureHeadersOptions } from "../middleware/secure_headers.ts";
 import type { FrontKind, FrontLimits } from "./front.ts";
 
 /** Options of `mount`. */
@@ -92,6 +93,8 @@ export interface Service {
   criticalPoint: CriticalPoint | undefined;
   /** Value of the `Server` header; `""` for none. */
   serverHeader: string;
+  /** Security headers for all responses, if they were asked for. */
+  secureHeaders: SecureHeadersOptions | undefined;
 }
 
 /** When a worker counts as overloaded. */
@@ -117,6 +120,7 @@ export const service: Service = {
   logDirectory: undefined,
   criticalPoint: undefined,
   serverHeader: "Skitai",
+  secureHeaders: undefined,
 };
 
 /** Rejects option names nobody knows, naming the known ones. */
@@ -272,6 +276,25 @@ export function setServerHeader(content: "name" | "version" | "off"): void {
         `${JSON.stringify(content)} is none of "name", "version", "off"`,
       );
   }
+}
+
+/**
+ * Sends security headers with every response: no sniffing of types, no framing by other sites, short
+ * referrers, isolation from other origins, TLS only for a year where it came over TLS. A response that
+ * sets such a header itself keeps its own. Not on unless called.
+ *
+ * @throws {ConfigError} for unknown options and values that cannot be sent.
+ *
+ * @example
+ * ```ts
+ * import * as skitai from "@skitai/skitai";
+ *
+ * skitai.secureHeaders({ contentSecurityPolicy: "default-src 'self'", frameOptions: "DENY" });
+ * ```
+ */
+export function secureHeaders(options: SecureHeadersOptions = {}): void {
+  checkSecureHeaders(options);
+  service.secureHeaders = { ...options };
 }
 
 /** Writes all logs to files, by default in `/var/log/skitai/<name>`; a foreground run keeps the console too. */

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Atila, type AtilaWas, events } from "../../src/atila/mod.ts";
 import { runOutside } from "../../src/core/context.ts";
 import { HttpError } from "../../src/core/errors.ts";
+import { deflu } from "../../src/was/shared.ts";
 import { type Wac, wac } from "../../src/was/wac.ts";
 import { listLog } from "../_support/list_log.ts";
 import { tableOf } from "../_support/mounts.ts";
@@ -308,4 +309,36 @@ Deno.test("EVT-10 a handler that takes time keeps the worker, not the response",
   assert.equal(waited.length, 1);
   gate.resolve();
   await Promise.all(waited);
+});
+
+Deno.test("EVT-14 setlu broadcasts the key, the change of the model, and that some model changed", async () => {
+  deflu("tables.users");
+  const seen: unknown[] = [];
+  const [one, two] = ["one", "two"].map((name) => {
+    const app = new Atila(`/srv/${name}.ts`);
+    for (const event of ["tables.users", "model-changed:tables.users", "model-changed"]) {
+      app.onBroadcast(event, (was: AtilaWas, ...args: unknown[]) => {
+        seen.push([name, event, was.request.path, ...args]);
+      });
+    }
+    return app;
+  });
+  one!.route("/save", (was) => {
+    was.setlu("tables.users", "row", 7);
+    return "ok";
+  });
+  one!.route("/unknown", (was) => {
+    was.setlu("tables.unknown");
+    return "ok";
+  });
+  const { ask } = await tableOf([["/one", one], ["/two", two]]);
+  assert.equal((await ask("/one/save")).status, 200);
+  assert.deepEqual(
+    seen.splice(0),
+    ["tables.users", "model-changed:tables.users", "model-changed"].flatMap((event) =>
+      ["one", "two"].map((name) => [name, event, "/one/save", "row", 7])
+    ),
+  );
+  assert.equal((await ask("/one/unknown")).status, 500, "a key nobody declared");
+  assert.deepEqual(seen, []);
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Atila } from "../../src/atila/mod.ts";
+import { deflu } from "../../src/was/shared.ts";
+import { until } from "../_support/service_process.ts";
 
 Deno.test("HOOK-08 a function runs before the handler when a file is newer than it was", async () => {
   const directory = await Deno.makeTempDir();
@@ -68,4 +70,38 @@ Deno.test("HOOK-08 it looks once an interval, requests meanwhile wait, a failure
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
+});
+
+Deno.test("HOOK-09 a function runs before the handler when a last-update key was set since", async () => {
+  const key = `tables.users.${crypto.randomUUID()}`;
+  deflu(key);
+  const app = new Atila(import.meta.url);
+  const ran: string[] = [];
+  const refresh = app.ifUpdated(key, (was, changed) => {
+    ran.push(`${was.request.path} ${changed}`);
+  }, 0);
+  app.route("/a", { use: [refresh] }, () => "a");
+  app.route("/b", { use: [app.ifUpdated(key, () => "from the hook", 0)] }, () => "b");
+  app.route("/set", (was) => {
+    was.setlu(key);
+    return "set";
+  });
+  const client = app.makeClient();
+  await client.get("/a");
+  assert.deepEqual(ran.splice(0), [`/a ${key}`], "the first time");
+  await client.get("/a");
+  assert.deepEqual(ran, []);
+  await until(
+    async () => {
+      await client.get("/set");
+      await client.get("/a");
+      return ran.length;
+    },
+    (runs) => runs > 0,
+    "the key was set, a millisecond later at last",
+  );
+  assert.equal((await client.get("/b")).text, "from the hook");
+  const unknown = new Atila(import.meta.url);
+  unknown.route("/", { use: [unknown.ifUpdated("nobody.declared", () => {})] }, () => "x");
+  assert.equal((await unknown.makeClient().get("/")).statusCode, 500);
 });

@@ -11,7 +11,8 @@ Deno.test("HTTP-24 TPL-16 the page names code, message, detail and software, esc
   assert.equal(res.status, 404);
   assert.equal(res.headers.get("content-type"), "text/html; charset=utf-8");
   assert.equal(res.headers.get("cache-control"), "max-age=0");
-  assert.ok(text.includes("404") && text.includes("Not Found") && text.includes(SOFTWARE));
+  assert.ok(text.includes("404") && text.includes("Not Found") && text.includes("Skitai"));
+  assert.ok(!text.includes(SOFTWARE), "no version outside debug mode");
   assert.ok(text.includes("No &lt;b&gt;&quot;file&quot;&lt;/b&gt; &amp; more"));
   assert.ok(!text.includes("<script>") && !text.includes("<pre>"));
 });
