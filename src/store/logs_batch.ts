@@ -44,6 +44,11 @@ const RETRY_FULL_PIPE_MS = 20;
 /** While writing fails lines are kept up to this many characters; those that come later are lost. */
 const MAX_KEPT_CHARACTERS = 4 * 1024 * 1024;
 
+/** Lines that are put into one piece together. */
+const LINES_OF_BLOCK = 16;
+/** Searching a text is what makes it one piece. */
+const IN_ONE_PIECE = /^$/;
+
 const NO_BYTES = new Uint8Array(0);
 const encoder = new TextEncoder();
 
@@ -58,7 +63,11 @@ const encoder = new TextEncoder();
  */
 export class BatchWriter implements LineSink, Disposable {
   #target: ByteTarget;
-  #lines: string[] = [];
+  /** Lines with their breaks, in blocks of one piece each. */
+  #blocks: string[] = [];
+  /** The block in the making. */
+  #block = "";
+  #lines = 0;
   #characters = 0;
   /** A batch that was not taken to its end; it starts with a line. */
   #rest: Uint8Array = NO_BYTES;
@@ -81,21 +90,24 @@ export class BatchWriter implements LineSink, Disposable {
     }
     if (this.#state === "dead") return;
     this.#characters += line.length + 1;
-    const count = this.#lines.push(line);
+    this.#block += line + "\n";
+    if (++this.#lines % LINES_OF_BLOCK === 0) this.#endBlock();
     if (this.#state === "closed") this.#writeLate();
-    else if (count >= MAX_LINES || this.#characters >= MAX_CHARACTERS) this.#flushUnlessFailing();
+    else if (this.#lines >= MAX_LINES || this.#characters >= MAX_CHARACTERS) this.#flushUnlessFailing();
     else if (this.#timer === undefined) this.#arm(MAX_AGE_MS);
   }
 
   /** Writes what is there, now. */
   flush(): void {
-    if (this.#lines.length === 0 && this.#rest.length === 0) return;
+    if (this.#lines === 0 && this.#rest.length === 0) return;
     try {
       if (this.#target.prepare?.()) this.beginAnew();
       this.#drain();
-      if (this.#lines.length > 0) {
-        this.#rest = encode(this.#lines.join("\n") + "\n");
-        this.#lines = [];
+      if (this.#lines > 0) {
+        this.#endBlock();
+        this.#rest = encode(this.#blocks.join(""));
+        this.#blocks = [];
+        this.#lines = 0;
         this.#characters = 0;
         this.#drain();
       }
@@ -126,6 +138,17 @@ export class BatchWriter implements LineSink, Disposable {
   /** What is written next goes to another place than what was written last: a broken line is repeated. */
   protected beginAnew(): void {
     this.#taken = 0;
+  }
+
+  /**
+   * A line is put together of many pieces, which the runtime copies into one only when it has to. Done
+   * while they are at hand this takes half the time it takes for a whole batch, most of whose pieces
+   * the collector has moved by then.
+   */
+  #endBlock(): void {
+    IN_ONE_PIECE.test(this.#block);
+    this.#blocks.push(this.#block);
+    this.#block = "";
   }
 
   #drain(): void {
@@ -202,7 +225,7 @@ export class BatchWriter implements LineSink, Disposable {
   }
 
   #giveUp(): void {
-    if (this.#lines.length > 0 || this.#rest.length > 0) {
+    if (this.#lines > 0 || this.#rest.length > 0) {
       warn(`${this.#target.name} was closed before it took the last lines, which are lost`);
     }
     this.#forget();
@@ -210,7 +233,9 @@ export class BatchWriter implements LineSink, Disposable {
   }
 
   #forget(): void {
-    this.#lines = [];
+    this.#blocks = [];
+    this.#block = "";
+    this.#lines = 0;
     this.#characters = 0;
     this.#rest = NO_BYTES;
     this.#taken = 0;

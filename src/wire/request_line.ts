@@ -126,11 +126,12 @@ function endOf(facts: RequestFacts): string {
 
 /** The same text in one piece; put together of pieces it would be copied piece by piece each time. */
 function flat(text: string): string {
-  FLATTEN.test(text);
+  IN_ONE_PIECE.test(text);
   return text;
 }
 
-const FLATTEN = /^\0/;
+/** Searching a text is what makes it one piece. */
+const IN_ONE_PIECE = /^$/;
 
 function bare(text: string): string {
   if (text === "") return "-";
