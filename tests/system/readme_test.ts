@@ -92,6 +92,17 @@ Deno.test("SRV-01 the whole programs of the documentation run", async (t) => {
   }
 });
 
+Deno.test("SRV-01 the examples in the comments of the code pass the type check and run", async () => {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", "--doc", "-A", "--quiet", "mod.ts", "src"],
+    cwd: CHECKOUT,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("\n");
+  assert.ok(success, text);
+  assert.match(text, /^ok \| [1-9]\d* passed/m);
+});
+
 /** Starts the program of the README on a port that is free. */
 async function startReadme(project: Project, args: string[] = []): Promise<TestClient> {
   const [program] = await blocksOf(({ page, info }) => page === "README.md" && info === "ts");
