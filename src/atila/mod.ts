@@ -50,6 +50,7 @@ export type { BodyContent, Chunk, ProducerBody, ReadableBody } from "./body.ts";
 export { AppClient } from "./client.ts";
 export type { AppAnswer, AppRequestOptions } from "./client.ts";
 export type { AppConfig } from "./config.ts";
+export type { FaultOptions } from "./fault.ts";
 export { AppDirectory, type NeighbourApp } from "./app_directory.ts";
 export type { Authenticate, AuthScheme } from "./auth/scheme.ts";
 export type { DigestAlgorithm } from "./auth/digest.ts";

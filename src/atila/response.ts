@@ -6,9 +6,14 @@
 
 import { basename } from "node:path";
 import { acceptsJson } from "../core/accept.ts";
+import type { RequestContext } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";
+import { checkHeader } from "../core/header_value.ts";
+import { httpDate } from "../core/http_date.ts";
 import { parseStatus, type Status, type StatusLike } from "../core/status.ts";
 import type { BodyContent } from "./body.ts";
+import { faultMembers, type FaultOptions } from "./fault.ts";
+import { setTrailer } from "./trailers.ts";
 
 /** Headers as pairs, a record, or `Headers`. */
 export type HeaderPairs = HeadersInit;
@@ -72,24 +77,6 @@ export class ResponseState {
 }
 
 const OK: Status = { code: 200, reason: "OK" };
-
-/**
- * Refuses what would end a header early. The platform refuses it too, but says neither which header nor
- * what is wrong with it.
- */
-function checkHeader(name: string, value: string): void {
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
-    throw new TypeError(`Cannot send a header named ${JSON.stringify(name)}`);
-  }
-  // deno-lint-ignore no-control-regex
-  if (/[\x00\r\n]/.test(value)) {
-    throw new TypeError(`Cannot send header ${name}: its value has a line break or NUL`);
-  }
-  // deno-lint-ignore no-control-regex
-  if (/[^\x00-\xff]/.test(value)) {
-    throw new TypeError(`Cannot send header ${name}: its value has characters beyond Latin-1`);
-  }
-}
 
 /** A finished answer: what a handler returns after `was.response(…)`. */
 export class Reply {
@@ -213,6 +200,10 @@ export interface ResponseOwner {
   readonly responseState: ResponseState;
   /** Home directory of the app, for relative files. */
   readonly home: string;
+  /** Context of the request. */
+  readonly ctx: RequestContext | undefined;
+  /** Whether the app shows its errors. */
+  readonly app: { readonly debug: boolean };
 }
 
 /** `was.response`: call it to answer with a status, or use its methods. */
@@ -274,9 +265,37 @@ export class ResponseMethods {
     return this.owner.responseState.headers.map(([name, value]) => [name, value]);
   }
 
-  /** Lets clients keep the response for this many seconds. */
+  /**
+   * Lets clients keep the response for this many seconds, in place of what was set before: as
+   * `Cache-Control`, or as `Expires` for a client of HTTP/1.0.
+   *
+   * @throws {RangeError} for anything but a whole number from 0.
+   */
   setCache(maxAge: number): void {
-    this.setHeader("cache-control", `max-age=${maxAge}`);
+    if (!Number.isInteger(maxAge) || maxAge < 0) {
+      throw new RangeError(`Cannot cache for ${String(maxAge)} seconds: expected a number from 0`);
+    }
+    const state = this.owner.responseState;
+    state.remove("cache-control");
+    state.remove("expires");
+    if (this.owner.ctx?.httpVersion === "1.0") {
+      state.add("expires", httpDate(Date.now() + maxAge * 1000));
+    } else {
+      state.add("cache-control", `max-age=${maxAge}`);
+    }
+  }
+
+  /**
+   * Sets a field to be sent after the body, as the status of an RPC is. The first one has to be set
+   * before the handler returns, further ones and new values until the body ends.
+   *
+   * @returns Whether it reaches the client: on the `edge` front over HTTP/2, and over HTTP/1.1 when the
+   * client sends `TE: trailers`. Elsewhere there is no way to send it.
+   * @throws {TypeError} for a field that cannot be sent, or not after the body.
+   */
+  setTrailer(name: string, value: string | number): boolean {
+    const { ctx, responseState } = this.owner;
+    return setTrailer(ctx!, responseState.sent, name, String(value));
   }
 
   /** Ends the request at once with a status; `why` stands on its page. */
@@ -287,6 +306,54 @@ export class ResponseMethods {
   /** Data as JSON, or XML-RPC for a client that asks for `text/xml`. Dates become strings. */
   API(data?: object): Api {
     return new ApiContainer(data) as Api;
+  }
+
+  /**
+   * An error as data: sets the status and gives `{ code, message, debug?, more_info?, traceback? }`. With
+   * a status below 300 it is {@link API}.
+   *
+   * @throws {TypeError} for a bad status, code or option.
+   */
+  Fault(status: StatusLike, message?: string | object, options?: FaultOptions): Api;
+  /** The same with everything in its place. */
+  Fault(
+    status: StatusLike,
+    message?: string | object,
+    code?: number,
+    debug?: string,
+    moreInfo?: unknown,
+    error?: unknown,
+    options?: Pick<FaultOptions, "traceback">,
+  ): Api;
+  Fault(
+    status: StatusLike,
+    message?: string | object,
+    third?: FaultOptions | number,
+    debug?: string,
+    moreInfo?: unknown,
+    error?: unknown,
+    rest?: Pick<FaultOptions, "traceback">,
+  ): Api {
+    const state = this.owner.responseState;
+    state.setStatus(status);
+    if (state.status.code < 300) {
+      return this.API(typeof message === "string" ? { message } : message);
+    }
+    const options = typeof third === "object" && third !== null
+      ? third
+      : { code: third, debug, moreInfo, error, ...rest };
+    const text = typeof message === "object" ? JSON.stringify(message) : message;
+    return this.API(faultMembers(state.status, text, options, this.owner.app.debug));
+  }
+
+  /** @deprecated Use {@link Fault}. */
+  fault(status: StatusLike, message?: string | object, options?: FaultOptions): Api {
+    return this.Fault(status, message, options);
+  }
+
+  /** @deprecated Use {@link Fault}. */
+  for_api(status: StatusLike, message?: string | object, options?: FaultOptions): Api {
+    return this.Fault(status, message, options);
   }
 
   /** @deprecated Use {@link API}. */

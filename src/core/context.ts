@@ -77,6 +77,11 @@ export interface RequestContext {
    * is such a method it costs less than `req.headers`: see {@link headerOf}.
    */
   header?(name: string): string | null;
+  /** Whether fields set as {@link trailers} reach the client. Absent means no. */
+  readonly sendsTrailers?: boolean;
+  /** Fields to send after the body: names in lower case and values. What is set late is sent, too. */
+  trailers?: [name: string, value: string][];
+
   /** Keeps the worker alive for this promise during a graceful stop; a rejection is logged. */
   waitUntil(promise: Promise<unknown>): void;
   /** Settles when the response was sent, or the client went away. Never rejects. Asking has a price: ask only when you need it. */

@@ -1,5 +1,6 @@
 /**
- * Header values with parameters, such as `form-data; name="a"; filename="b.txt"`.
+ * Header values: taken apart with their parameters, such as `form-data; name="a"; filename="b.txt"`, and
+ * checked before they are sent.
  *
  * @module
  */
@@ -48,4 +49,24 @@ export function parseHeaderValue(header: string): HeaderValue {
     if (!parameters.has(name)) parameters.set(name, text);
   }
   return { value, parameters };
+}
+
+/**
+ * Refuses what would end a header early. The platform refuses it too, but says neither which header nor
+ * what is wrong with it.
+ *
+ * @throws {TypeError}
+ */
+export function checkHeader(name: string, value: string): void {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
+    throw new TypeError(`Cannot send a header named ${JSON.stringify(name)}`);
+  }
+  // deno-lint-ignore no-control-regex
+  if (/[\x00\r\n]/.test(value)) {
+    throw new TypeError(`Cannot send header ${name}: its value has a line break or NUL`);
+  }
+  // deno-lint-ignore no-control-regex
+  if (/[^\x00-\xff]/.test(value)) {
+    throw new TypeError(`Cannot send header ${name}: its value has characters beyond Latin-1`);
+  }
 }

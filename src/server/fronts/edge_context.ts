@@ -38,6 +38,8 @@ export class EdgeContext extends FrontContext implements RequestSource, BodyProg
   sendContinue: (() => void) | undefined;
   /** The source of the response body, for when the client goes away. */
   source: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  /** Fields to send after the body. */
+  trailers: [name: string, value: string][] | undefined = undefined;
   /** Wakes whoever waits until more can be sent. */
   wake: (() => void) | undefined;
   #isBodyWanted = false;
@@ -84,6 +86,13 @@ export class EdgeContext extends FrontContext implements RequestSource, BodyProg
   override get httpVersion(): HttpVersion {
     const { httpVersionMajor, httpVersionMinor } = this.incoming;
     return httpVersionMajor === 2 ? "2.0" : httpVersionMinor === 0 ? "1.0" : "1.1";
+  }
+
+  get sendsTrailers(): boolean {
+    const { httpVersionMajor, httpVersionMinor, headers } = this.incoming;
+    // Over HTTP/1 they would be lost on clients, and proxies between, that do not ask for them.
+    return httpVersionMajor === 2 ||
+      (httpVersionMinor === 1 && /(?:^|[\s,])trailers(?:$|[\s,;])/i.test(String(headers.te ?? "")));
   }
 
   override get hostname(): string {

@@ -66,6 +66,11 @@ export class EdgeResponse extends ServerResponse<IncomingMessage> {
     this.#head = isDated ? head : `${head}date: ${currentDate()}\r\n`;
   }
 
+  /** Names the fields that will follow the body. To be called after {@link prepare}. */
+  announce(fields: readonly (readonly [name: string, value: string])[]): void {
+    this.#head += `trailer: ${[...new Set(fields.map(([name]) => name))].join(", ")}\r\n`;
+  }
+
   /** Called by Node when the head is needed: with the first bytes of the body. */
   _implicitHeader(): void {
     const state = this as unknown as MessageState;
@@ -123,6 +128,9 @@ export function sendHttp1(
   const content = peekBody(res);
   ctx.isSending = true;
   ctx.moved();
+  if (ctx.trailers !== undefined && !isHead && !isBodyless(res.status) && ctx.sendsTrailers) {
+    return sendWithTrailers(out, res, ctx, content);
+  }
   if (isHead || content === null || isBodyless(res.status)) {
     const framing = isHead || isBodyless(res.status) ? "none" : "length";
     out.prepare(res, framing, isHead ? sizeForHead(res, content) : undefined);
@@ -149,6 +157,21 @@ export function sendHttp1(
   return pump(out, () => out.flushHeaders(), res, ctx, length);
 }
 
+/** As {@link sendHttp1}, with fields after the body: they need a body in chunks, whatever is known of it. */
+function sendWithTrailers(
+  out: EdgeResponse,
+  res: Response,
+  ctx: EdgeContext,
+  content: PeekedBody,
+): Promise<void> {
+  out.prepare(res, "stream", undefined);
+  out.announce(ctx.trailers!);
+  if (content === undefined) {
+    return pump(out, () => out.flushHeaders(), res, ctx, declaredLength(res.headers));
+  }
+  return writePieces(out, bufferOf(content), ctx);
+}
+
 /** Sends a response over HTTP/2. As {@link sendHttp1}. */
 export function sendHttp2(
   out: ServerHttp2Stream,
@@ -160,7 +183,14 @@ export function sendHttp2(
   const headers = headersForHttp2(res);
   ctx.isSending = true;
   ctx.moved();
-  if (isHead || content === null || isBodyless(res.status)) {
+  const trailing = ctx.trailers !== undefined && !isHead && !isBodyless(res.status);
+  const options = trailing ? TRAILING : undefined;
+  if (trailing) {
+    // Node's own listener would send the trailers of its response object, which has none.
+    out.removeAllListeners("wantTrailers");
+    out.once("wantTrailers", () => out.sendTrailers(trailersOf(ctx)));
+  }
+  if (!trailing && (isHead || content === null || isBodyless(res.status))) {
     if (isHead) setLength(headers, sizeForHead(res, content));
     else if (!isBodyless(res.status)) setLength(headers, 0);
     ctx.isGiven = true;
@@ -168,9 +198,9 @@ export function sendHttp2(
     return content === undefined ? discard(res) : undefined;
   }
   if (content !== undefined) {
-    const bytes = typeof content === "string" ? Buffer.from(content) : bufferOver(content);
+    const bytes = bufferOf(content);
     setLength(headers, bytes.byteLength);
-    out.respond(headers);
+    out.respond(headers, options);
     if (bytes.byteLength > PIECE_BYTES) return writePieces(out, bytes, ctx);
     ctx.isGiven = true;
     out.end(bytes);
@@ -178,7 +208,7 @@ export function sendHttp2(
   }
   const length = declaredLength(res.headers);
   setLength(headers, length);
-  return pump(out, () => out.respond(headers), res, ctx, length);
+  return pump(out, () => out.respond(headers, options), res, ctx, length);
 }
 
 /** A response whose stream and whose declared length disagree. */
@@ -220,17 +250,34 @@ async function pump(
     throw new LengthError(`A response of ${length} bytes was given ${sent}`);
   }
   ctx.source = undefined;
-  ctx.isGiven = true;
-  out.end();
+  end(out, ctx);
 }
 
 async function writePieces(out: Writable, bytes: Uint8Array, ctx: EdgeContext): Promise<void> {
   for (let at = 0; at < bytes.byteLength && !ctx.isOver; at += PIECE_BYTES) {
     await write(out, bufferOver(bytes.subarray(at, at + PIECE_BYTES)), ctx);
   }
-  if (ctx.isOver) return;
+  if (!ctx.isOver) end(out, ctx);
+}
+
+/** Ends a body, with the fields that follow it over HTTP/1; HTTP/2 asks for them by itself. */
+function end(out: Writable, ctx: EdgeContext): void {
   ctx.isGiven = true;
+  if (out instanceof EdgeResponse && ctx.trailers !== undefined && ctx.sendsTrailers) {
+    out.addTrailers(trailersOf(ctx) as Record<string, string>);
+  }
   out.end();
+}
+
+const TRAILING = { waitForTrailers: true };
+
+/** The fields that follow a body; several of one name are joined, as they would be by a proxy. */
+function trailersOf(ctx: EdgeContext): OutgoingHttpHeaders {
+  const fields: Record<string, string> = {};
+  for (const [name, value] of ctx.trailers ?? []) {
+    fields[name] = name in fields ? `${fields[name]}, ${value}` : value;
+  }
+  return fields;
 }
 
 /** Writes, and waits where the client is slower than the writer. */
@@ -294,6 +341,12 @@ function headersForHttp2(res: Response): OutgoingHttpHeaders {
 
 function setLength(headers: OutgoingHttpHeaders, length: number | undefined): void {
   if (length !== undefined) headers["content-length"] = length;
+}
+
+/** A Node buffer with a body that is known. */
+function bufferOf(content: string | Uint8Array | null): Buffer {
+  if (content === null) return Buffer.alloc(0);
+  return typeof content === "string" ? Buffer.from(content) : bufferOver(content);
 }
 
 /** A Node buffer over the same memory. */
