@@ -48,6 +48,41 @@ export function frontSuite(kind: "fast" | "edge"): void {
     assert.ok(text.endsWith(`got ${big}`), "the response was sent completely before the close");
   });
 
+  test("HTTP-01 requests sent without waiting are handled and answered one after the other", async () => {
+    let running = 0;
+    let most = 0;
+    const order: string[] = [];
+    await using server = await startTestFront(kind, async (req, ctx) => {
+      most = Math.max(most, ++running);
+      order.push(ctx.path);
+      const text = await req.text();
+      if (ctx.path.endsWith("0")) await delay(5);
+      running--;
+      if (ctx.path.endsWith("1")) return new Response(streamOf("str", "eam\n"));
+      return new Response(`${ctx.path} ${text}\n`);
+    });
+    using client = await RawClient.connect(server.port);
+    let requests = "";
+    let wanted = "";
+    for (let count = 0; count < 200; count++) {
+      const isPost = count % 3 === 0;
+      const target = `/${count} HTTP/1.1\r\n${HOST}`;
+      requests += isPost ? `POST ${target}Content-Length: 4\r\n\r\nbody` : `GET ${target}\r\n`;
+      wanted += count % 10 === 1 ? "stream\n" : `/${count} ${isPost ? "body" : ""}\n`;
+    }
+    await client.send(requests);
+    await client.send(`GET /last HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+    // Nothing after the last one is a request any more.
+    await client.send(`GET /late HTTP/1.1\r\n${HOST}\r\n`);
+    const text = await client.end();
+    const bodies = text.replace(/HTTP\/1\.1 200 [^]*?\r\n\r\n/g, "")
+      .replace(/[0-9a-f]+\r\n|\r\n/g, "");
+    assert.equal(bodies, `${wanted}/last \n`);
+    assert.equal(most, 1);
+    assert.deepEqual(order.slice(0, 3), ["/0", "/1", "/2"]);
+    assert.equal(order.length, 201);
+  });
+
   test("HTTP-01 HTTP-22 an HTTP/1.0 client keeps its connection for known lengths only", async () => {
     await using server = await startTestFront(
       kind,

@@ -159,6 +159,52 @@ Deno.test("HTTP-03 edge half a body is cut over HTTP/1.1, and its stream alone o
   assert.deepEqual(failures, [408, 408]);
 });
 
+Deno.test("HTTP-37 edge a client that floods with requests and waits for no answer is cut", async () => {
+  let begun = 0;
+  await using server = await startTestFront("edge", async () => {
+    begun++;
+    await delay(5);
+    return new Response("x".repeat(1000));
+  });
+  for (const reads of [true, false]) {
+    begun = 0;
+    using client = await RawClient.connect(server.port, { reads });
+    const many = `GET / HTTP/1.1\r\n${HOST}\r\n`.repeat(1000);
+    let sent = 0;
+    try {
+      for (; sent < 100 && client.ended === "no"; sent++) await client.send(many);
+    } catch {
+      // It is closed.
+    }
+    assert.ok(begun < 100, `${begun} handlers were started`);
+    await eventually(() => server.front.connections() === 0, "it is cut");
+  }
+  const lines = server.log.lines.filter((line) => line.includes("it does not wait for answers"));
+  assert.equal(lines.length, 2);
+});
+
+Deno.test("HTTP-37 edge what came in order before broken bytes is answered", async () => {
+  const bodies: string[] = [];
+  await using server = await startTestFront("edge", async (req, ctx) => {
+    await delay(20);
+    if (req.method === "POST") {
+      bodies.push(await req.text().catch(() => "failed"));
+    }
+    return new Response(`[${ctx.path}]`);
+  });
+  const good =
+    `GET /1 HTTP/1.1\r\n${HOST}\r\nPOST /2 HTTP/1.1\r\n${HOST}Content-Length: 4\r\n\r\nbody`;
+  const text = await ask(server.port, `${good}NONSENSE\r\n\r\n`);
+  assert.match(text, /^HTTP\/1\.1 200 [^]*\[\/1\]HTTP\/1\.1 200 [^]*\[\/2\]HTTP\/1\.1 400 /);
+  assert.deepEqual(bodies, ["body"]);
+  // The last body breaks: everything before it is answered.
+  const chunked = `POST /3 HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n`;
+  const broken = await ask(server.port, `${good}${chunked}`);
+  assert.match(broken, /^HTTP\/1\.1 200 [^]*\[\/1\]HTTP\/1\.1 200 [^]*\[\/2\]HTTP/);
+  await eventually(() => bodies.length === 3, "the broken body is noticed");
+  assert.deepEqual(bodies, ["body", "body", "failed"]);
+});
+
 Deno.test("HTTP-35 edge 200 clients that leave in the middle end 200 producers", async () => {
   let open = 0;
   let closed = 0;

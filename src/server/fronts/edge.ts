@@ -75,6 +75,8 @@ const MAX_CONCURRENT_STREAMS = 128;
  * but the handler of the first goes on: without this a client that resets keeps any number of them busy.
  */
 const MAX_WORKING = 2 * MAX_CONCURRENT_STREAMS;
+/** Requests that may wait on an HTTP/1 connection for those before them. */
+const MAX_PIPELINED = 1024;
 /** Header fields of a request; over HTTP/2 a browser sends each of its cookies as one. */
 const MAX_HEADER_PAIRS = 1024;
 
@@ -235,6 +237,7 @@ class EdgeFront implements Front {
       const closed = { kind: "http2", address, bytesIn, bytesOut, openedAt } as const;
       journalConnection(this.#options.log, closed);
     }
+    connection.waiting.length = 0;
     raw.removeAllListeners("end");
     if (this.#connections.size === 0) this.#allClosed?.();
   }
@@ -256,11 +259,40 @@ class EdgeFront implements Front {
       out.destroy();
       return;
     }
-    const isHttp2 = incoming.httpVersionMajor === 2;
-    if (isHttp2 && connection.working >= MAX_WORKING) {
+    if (incoming.httpVersionMajor !== 2) {
+      if (connection.exchanges.length === 0 && connection.waiting.length === 0) {
+        this.#handle(incoming, out, connection, isContinueExpected);
+      } else {
+        this.#queue(connection, () => {
+          if (connection.lingeringSince !== 0) out.destroy();
+          else this.#handle(incoming, out, connection, isContinueExpected);
+        });
+      }
+    } else if (connection.working < MAX_WORKING) {
+      this.#handle(incoming, out, connection, isContinueExpected);
+    } else {
       (incoming as Http2ServerRequest).stream.close(REFUSED_STREAM);
-      return;
     }
+  }
+
+  /**
+   * Keeps a request until those before it on its connection are answered. Its answer would have to wait
+   * anyway; its handler would be one more for a client that never waits.
+   */
+  #queue(connection: EdgeConnection, take: () => void): void {
+    if (connection.waiting.push(take) <= MAX_PIPELINED || connection.isCut) return;
+    connection.isCut = true;
+    this.#refusals.write(`cut: ${connection.address}, it does not wait for answers`);
+    connection.destroy();
+  }
+
+  #handle(
+    incoming: Incoming,
+    out: Outgoing,
+    connection: EdgeConnection,
+    isContinueExpected: boolean,
+  ): void {
+    const isHttp2 = incoming.httpVersionMajor === 2;
     const parsed = isHttp2
       ? this.#checkHttp2(incoming as Http2ServerRequest)
       : checkHttp1(incoming as IncomingMessage);
@@ -281,6 +313,9 @@ class EdgeFront implements Front {
     if (out instanceof EdgeResponse) out.exchange = ctx;
     else this.#followStream(incoming as Http2ServerRequest, ctx);
     if (isContinueExpected) ctx.sendContinue = () => out.writeContinue();
+    if (connection.endedAt !== 0 || connection.isBroken) {
+      if (!isHttp2) failIncomplete(ctx);
+    }
     const method = incoming.method ?? "GET";
     let result: Response | Promise<Response>;
     try {
@@ -427,8 +462,12 @@ class EdgeFront implements Front {
       connection.destroy();
       return;
     }
-    const isAnswering = connection.exchanges.some((exchange) => exchange.isSending);
-    if (!code.startsWith("HPE_") || isAnswering || !out.writable) {
+    // What follows the last request of a connection is not looked at.
+    if (code === "HPE_CLOSED_CONNECTION" || connection.isBroken) return;
+    const { exchanges, waiting } = connection;
+    const isInBody = waiting.length === 0 && exchanges.some(({ incoming }) => !incoming.complete);
+    const isAnswering = exchanges.some((exchange) => exchange.isSending);
+    if (!code.startsWith("HPE_") || (isAnswering && isInBody) || !out.writable) {
       this.#refusals.write(`cut: ${connection.address}, ${error.message}`);
       connection.destroy();
       return;
@@ -438,7 +477,13 @@ class EdgeFront implements Front {
       : hasUnknownMethod(rawPacket)
       ? BAD_METHOD
       : MALFORMED;
-    this.#refuseRaw(connection, refusal, error.message);
+    if (exchanges.length === 0 || isInBody) {
+      this.#refuseRaw(connection, refusal, error.message);
+      return;
+    }
+    // Those that came in order are answered before.
+    connection.isBroken = true;
+    waiting.push(() => this.#refuseRaw(connection, refusal, error.message));
   };
 
   /** Answers where no request has come about, and closes. */
@@ -447,6 +492,7 @@ class EdgeFront implements Front {
       `${status} to ${connection.address}: ${reason}${detail === "" ? "" : ` (${detail})`}`,
     );
     const { socket } = connection;
+    if (connection.lingeringSince !== 0 || !socket.writable) return;
     for (const exchange of [...connection.exchanges]) {
       exchange.finish(false);
       exchange.body?.fail(new HttpError(status, reason));
@@ -754,10 +800,11 @@ function hasUnknownMethod(packet: Uint8Array | undefined): boolean {
 /** The client has said all it will. Answers may still be on their way; a body that is not complete is not. */
 function halfClosed(connection: EdgeConnection): void {
   connection.endedAt = performance.now();
-  if (connection.session !== undefined) return;
-  for (const { body, incoming } of connection.exchanges) {
-    if (body !== undefined && !incoming.complete) body.fail(endedEarly());
-  }
+  if (connection.session === undefined) connection.exchanges.forEach(failIncomplete);
+}
+
+function failIncomplete({ body, incoming }: EdgeContext): void {
+  if (body !== undefined && !incoming.complete) body.fail(endedEarly());
 }
 
 /** What `Deno.serve` would throw, so that both fronts fail alike. */

@@ -26,6 +26,8 @@ export class EdgeConnection {
   readonly openedAt: number = performance.now();
   /** Requests that are not over, in the order they came. */
   readonly exchanges: EdgeContext[] = [];
+  /** Takes requests that have come after those, in order (HTTP/1). */
+  readonly waiting: (() => void)[] = [];
   /** A request has come. */
   hasServed = false;
   /** `performance.now()` when the last request was over. */
@@ -40,6 +42,8 @@ export class EdgeConnection {
   lingeringSince = 0;
   /** Streams that the client may still reset (HTTP/2). */
   resets: ResetBudget | undefined;
+  /** What comes cannot be understood any more (HTTP/1). */
+  isBroken = false;
   /** It was closed for what its client does. */
   isCut = false;
   /** Handlers that have not answered yet, also those whose stream is gone (HTTP/2). */
@@ -80,6 +84,12 @@ export class EdgeConnection {
     if (exchanges.length > 0) return;
     this.idleSince = performance.now();
     this.bytesWhenIdle = this.socket.bytesRead;
+    // Node gives the socket to the next response in a moment.
+    if (this.waiting.length > 0) queueMicrotask(() => this.#takeNext());
+  }
+
+  #takeNext(): void {
+    if (this.exchanges.length === 0) this.waiting.shift()?.();
   }
 
   /** The client has reset a stream. False when it does nothing else. */
