@@ -114,12 +114,15 @@ export interface Load {
   readonly medianMs: number;
   /** Megabytes a second. */
   readonly megabytes: number;
+  /** Microseconds of processor time that the process and its children took for a request. */
+  readonly cpuMicros: number;
 }
 
 /** Loads a subject with wrk. @throws {Error} when anything but 2xx came back. */
 export async function load(running: Running, options: LoadOptions = {}): Promise<Load> {
   const { seconds = 3, connections = 64 } = options;
   const path = options.path ?? running.subject.path ?? "/";
+  const before = await processorSeconds(running.pid);
   const { stdout } = await new Deno.Command("wrk", {
     args: [
       "-t1",
@@ -131,6 +134,7 @@ export async function load(running: Running, options: LoadOptions = {}): Promise
     stdout: "piped",
     stderr: "null",
   }).output();
+  const after = await processorSeconds(running.pid);
   const text = new TextDecoder().decode(stdout);
   const bad = /Non-2xx or 3xx responses: (\d+)/.exec(text) ?? /Socket errors: (.*)/.exec(text);
   if (bad !== null && !/^connect 0, read 0, write 0/.test(bad[1]!)) {
@@ -145,7 +149,21 @@ export async function load(running: Running, options: LoadOptions = {}): Promise
     rate: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)![1]),
     medianMs: unit(latency[1]!, latency[2]!),
     megabytes: unit(transfer[1]!, transfer[2]!),
+    cpuMicros: (after - before) * 1e6 / Number(/(\d+) requests in/.exec(text)![1]),
   };
+}
+
+/** Processor time that a process and its children have taken, in seconds, from `/proc`. */
+async function processorSeconds(pid: number): Promise<number> {
+  const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
+  // After the name in brackets: state, …, user time and system time in hundredths of a second.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  let sum = (Number(fields[11]) + Number(fields[12])) / 100;
+  const children = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
+  for (const child of children.trim().split(" ").filter(Boolean)) {
+    sum += await processorSeconds(Number(child));
+  }
+  return sum;
 }
 
 /** Middle value. */

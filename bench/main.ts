@@ -33,10 +33,10 @@ for (const { name, run } of scenarios) {
 
 function table(rows: readonly Row[]): string[] {
   return [
-    "| subject | median | ratio | wanted |",
-    "|---|---:|---:|---|",
-    ...rows.map(({ subject, value, ratio, wanted }) =>
-      `| ${subject} | ${value} | ${ratio ?? ""} | ${wanted ?? ""} |`
+    "| subject | median | ratio | CPU per request | ratio by CPU | wanted |",
+    "|---|---:|---:|---:|---:|---|",
+    ...rows.map(({ subject, value, ratio, cpu, cpuRatio, wanted }) =>
+      `| ${[subject, value, ratio, cpu, cpuRatio, wanted].map((text) => text ?? "").join(" | ")} |`
     ),
   ];
 }
@@ -47,7 +47,8 @@ if (!Deno.args.includes("--dry") && only === "") {
     "",
     "Written by `deno task bench`. Each ratio is ours to the subject named beside it, medians of",
     `${effort.rounds} interleaved rounds of ${effort.seconds} s, wrk with one thread and 64 connections over loopback.`,
-    "Absolute figures depend on the machine and the minute; the ratios are what to look at.",
+    "Absolute figures depend on the machine and the minute; the ratios are what to look at. The load",
+    "generator shares the processors with what it measures: the ratio by CPU leaves it out.",
     "",
     ...await versions(),
     "",

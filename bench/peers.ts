@@ -4,6 +4,8 @@
  * @module
  */
 
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { HERE } from "./harness.ts";
 
 /** Which peers are there. */
@@ -14,7 +16,10 @@ export interface Peers {
   readonly nginx: boolean;
 }
 
-const PACKAGES = ["fastify@5", "hono@4", "@hono/node-server@2"];
+const PACKAGES = ["fastify@5", "pino@10", "hono@4", "@hono/node-server@2"];
+
+/** Where the peers that run on Node are installed: outside, so that Deno does not see their manifest. */
+export const NODE_PEERS: string = join(tmpdir(), "skitai-bench-peers");
 
 async function succeeds(command: string, args: string[], cwd?: string): Promise<boolean> {
   try {
@@ -33,11 +38,20 @@ async function output(command: string, args: string[]): Promise<string> {
 
 /** Installs the peers that come from npm. */
 export async function preparePeers(): Promise<Peers> {
-  const cwd = `${HERE}peers`;
   let node = await succeeds("node", ["--version"]);
-  if (node && !await succeeds("node", ["-e", "require.resolve('fastify')"], cwd)) {
-    await Deno.writeTextFile(`${cwd}/package.json`, '{ "private": true, "type": "module" }\n');
-    node = await succeeds("npm", ["install", "--no-audit", "--no-fund", ...PACKAGES], cwd);
+  if (node) {
+    await Deno.mkdir(NODE_PEERS, { recursive: true });
+    for await (const { name } of Deno.readDir(`${HERE}peers`)) {
+      if (name.endsWith(".mjs")) {
+        await Deno.copyFile(`${HERE}peers/${name}`, `${NODE_PEERS}/${name}`);
+      }
+    }
+    const resolvable = PACKAGES.map((name) => `require.resolve("${name.replace(/@\d+$/, "")}")`);
+    if (!await succeeds("node", ["-e", resolvable.join(";")], NODE_PEERS)) {
+      const manifest = '{ "private": true, "type": "module" }\n';
+      await Deno.writeTextFile(`${NODE_PEERS}/package.json`, manifest);
+      node = await succeeds("npm", ["install", "--no-audit", "--no-fund", ...PACKAGES], NODE_PEERS);
+    }
   }
   return { node, nginx: await succeeds("nginx", ["-v"]) };
 }
@@ -47,7 +61,7 @@ export async function versions(): Promise<string[]> {
   const packages = await Promise.all(
     ["fastify", "hono", "@hono/node-server"].map(async (name) => {
       try {
-        const manifest = await Deno.readTextFile(`${HERE}peers/node_modules/${name}/package.json`);
+        const manifest = await Deno.readTextFile(`${NODE_PEERS}/node_modules/${name}/package.json`);
         return `${name} ${JSON.parse(manifest).version}`;
       } catch (error) {
         if (error instanceof Deno.errors.NotFound) return `${name} not installed`;
