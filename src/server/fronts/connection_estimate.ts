@@ -6,9 +6,10 @@
 
 const ESTABLISHED = "01";
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
-/** A count that took long is not repeated until a hundred times that has passed. */
+/** A count that took long is not repeated until a hundred times that has passed, or five seconds. */
 const SHARE_OF_TIME = 100;
 const REFRESH_MS = 1000;
+const MAX_AGE_MS = 5000;
 
 /**
  * On Linux the established connections of a port, counted by the system, at most once a second and only
@@ -54,7 +55,8 @@ export class ConnectionEstimate {
     }
     const now = performance.now();
     if (this.#nextAt !== Number.POSITIVE_INFINITY) {
-      this.#nextAt = now + Math.max(REFRESH_MS, (now - begun) * SHARE_OF_TIME);
+      const pause = Math.max(REFRESH_MS, (now - begun) * SHARE_OF_TIME);
+      this.#nextAt = now + Math.min(pause, MAX_AGE_MS);
     }
     this.#counting = undefined;
   }

@@ -55,7 +55,12 @@ export class FastContext extends FrontContext {
   }
 
   override get authority(): string {
-    return this.host ?? this.address.slice(this.share.scheme.length + 3, this.targetStart);
+    const { host, address, targetStart } = this;
+    const start = this.share.scheme.length + 3;
+    // A target with a host of its own counts instead of the header.
+    return host !== null && targetStart === start + host.length && address.startsWith(host, start)
+      ? host
+      : address.slice(start, targetStart);
   }
 
   override get hostname(): string {
