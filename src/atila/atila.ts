@@ -35,6 +35,7 @@ import {
   type WacHook,
   type WasHook,
 } from "./hooks.ts";
+import type { SecureKey } from "./key_ring.ts";
 import { readBody, releaseLater } from "./read_body.ts";
 import { mediaTypeOf } from "./request.ts";
 import { ApiContainer, Reply, type ResponseState, wantsFault } from "./response.ts";
@@ -102,8 +103,15 @@ export class Atila extends AppFeatures implements MountedApp {
   name: string;
   /** Prefix of the (first) mount, with its final slash. */
   mountPoint = "/";
-  /** Key that protects sessions, messages and tokens. */
-  securekey: string | undefined = undefined;
+  /**
+   * Key that protects sessions, messages and tokens, 32 characters or more; or several with the newest
+   * first, so that what an older one has protected stays valid.
+   */
+  securekey: SecureKey | undefined = undefined;
+  /** Seconds a session lives after its last change. Default 1200. */
+  sessionTimeout = 1200;
+  /** Seconds after which a session ends whatever happens. Default 30 days. */
+  sessionLifetime = 30 * 86_400;
 
   #debug = false;
   #useReloader = false;
@@ -657,6 +665,7 @@ export class Atila extends AppFeatures implements MountedApp {
   }
 
   async #failedWithHooks(was: AtilaWas, error: unknown): Promise<Response> {
+    was.discardVisit();
     for (const hook of this.#hooks.failed) {
       try {
         const answer = await hook(was, error);
@@ -672,6 +681,7 @@ export class Atila extends AppFeatures implements MountedApp {
 
   /** Answers for an error nobody handled. */
   #failed(was: AtilaWas, error: unknown): Response | Promise<Response> {
+    was.discardVisit();
     if (error instanceof HttpError) {
       if (error.status >= 500) was.traceback(error);
       return this.#page(was, error);
@@ -718,12 +728,14 @@ export class Atila extends AppFeatures implements MountedApp {
       return await this.#respond(was, body, true);
     } catch (inner) {
       was.traceback(inner);
+      was.discardVisit();
       return errorResponse(options);
     }
   }
 
   /** Makes the response of what a handler returned. */
   #respond(was: AtilaWas, returned: unknown, isPage = false): Response | Promise<Response> {
+    if (was.hasVisitor) commitVisit(was, returned);
     const state = was.collected;
     was.markAnswered();
     if (state === undefined) {
@@ -797,6 +809,16 @@ export class Atila extends AppFeatures implements MountedApp {
 /** The request of a service object, without making its request object. */
 function partsOf(was: AtilaWas): { readonly req: Request } {
   return was.parts!;
+}
+
+/** Tells the browser what was changed for the visitor; when that cannot be sent, nothing is. */
+function commitVisit(was: AtilaWas, returned: unknown): void {
+  try {
+    was.commitVisit(returned);
+  } catch (error) {
+    discard(was, returned);
+    throw error;
+  }
 }
 
 /** Closes what a handler returned when something else is sent in its place. */

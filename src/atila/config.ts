@@ -5,6 +5,7 @@
  */
 
 import { type BodyLimits, DEFAULT_BODY_LIMITS } from "../core/app.ts";
+import type { JwtAlgorithm } from "./jwt.ts";
 
 /** Settings by key or property: the known ones below and whatever the app adds. */
 export interface AppConfig extends BodyLimits {
@@ -28,6 +29,10 @@ export interface AppConfig extends BodyLimits {
   maintainInterval: number;
   /** Directory of SQL templates, below the home directory. Default `sqlmaps`. */
   sqlmapDir: string;
+  /** Send cookies over TLS only. Default: when the request came over TLS. Set it behind a proxy that ends TLS. */
+  secureCookies?: boolean;
+  /** Algorithms of `was.mkjwt` and `was.dejwt`. Default: HS256 only. */
+  jwtAlgorithms?: readonly JwtAlgorithm[];
   /** Anything of the app's own. */
   // deno-lint-ignore no-explicit-any -- free settings of the app
   [name: string]: any;

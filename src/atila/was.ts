@@ -4,12 +4,16 @@
  * @module
  */
 
-import type { RequestContext } from "../core/context.ts";
+import { headerOf, type RequestContext } from "../core/context.ts";
 import type { StatusLike } from "../core/status.ts";
+import type { Revocations } from "../store/revocations.ts";
+import { revocations } from "../was/revocations.ts";
 import { Was } from "../was/was.ts";
 import { type AppDirectory, directoryOf } from "./app_directory.ts";
 import type { Values } from "./arguments.ts";
 import type { Atila } from "./atila.ts";
+import type { Cookies } from "./cookies.ts";
+import { CSRF_HEADER, csrfInput, csrfToken, csrfVerify } from "./csrf.ts";
 import { createEnvironment } from "./environment.ts";
 import { events } from "./events.ts";
 import { type FuturesOptions, FuturesResponse } from "./futures_response.ts";
@@ -23,11 +27,16 @@ import {
   type ReplyBody,
   ResponseState,
 } from "./response.ts";
+import type { JwtAlgorithm, JwtClaims } from "./jwt.ts";
+import type { MessageBox } from "./messages.ts";
 import type { Route } from "./route.ts";
+import type { Session } from "./session.ts";
 import type { Atilary } from "./sub_app.ts";
 import type { TemplateEngine } from "./templates/engine.ts";
 import type { FormBody } from "./uploads.ts";
+import { makeJwt, makeToken, readJwt, readToken, revokeToken, TOKEN_SECONDS } from "./tokens.ts";
 import { type HandlerReference, partialValues } from "./url.ts";
+import { Visitor } from "./visitor.ts";
 
 /** What the container knows of the request before a handler asks. */
 export interface RequestParts {
@@ -55,6 +64,7 @@ export class AtilaWas extends Was {
   #response: AtilaResponse | undefined;
   #state: ResponseState | undefined;
   #answered = false;
+  #visitor: Visitor | undefined;
   #env: Record<string, unknown> | undefined;
   // deno-lint-ignore no-explicit-any -- free storage of the app
   #g: Record<string, any> | undefined;
@@ -93,6 +103,127 @@ export class AtilaWas extends Was {
       this.#response = createResponse(this);
     }
     return this.#response;
+  }
+
+  /** Cookies of the client. @throws {Error} in life-cycle hooks. */
+  get cookie(): Cookies {
+    return this.#visit("cookie").cookies;
+  }
+
+  /** The session of the visitor. @throws {Error} in life-cycle hooks; {ConfigError} on use, without `app.securekey`. */
+  get session(): Session {
+    return this.#visit("session").session;
+  }
+
+  /** Messages to the visitor. @throws {Error} in life-cycle hooks; {ConfigError} on use, without `app.securekey`. */
+  get mbox(): MessageBox {
+    return this.#visit("mbox").messages;
+  }
+
+  /** The CSRF token of the session, made on first use. */
+  get csrfToken(): string {
+    return csrfToken(this.session);
+  }
+
+  /** Hidden element with the CSRF token, for forms. In a template: `{{ was.csrfTokenInput | safe }}`. */
+  get csrfTokenInput(): string {
+    return csrfInput(this.session);
+  }
+
+  /**
+   * Whether the field `_csrf_token` of the body, or the header `X-CSRF-Token`, is the token of the session;
+   * without either it is not. A token that was right is used up unless `keep`.
+   */
+  csrfVerify(keep = false): boolean {
+    const header = headerOf(this.#need("csrfVerify").req, this.ctx!, CSRF_HEADER);
+    return csrfVerify(this.session, this.bodyValues, header, keep);
+  }
+
+  /**
+   * Makes a token: text for links and forms that carries a value nobody else can read or change.
+   *
+   * @param timeout Seconds it is valid. Default 1200.
+   * @param sessionKey Valid only while the session holds its secret under that key.
+   * @throws {TypeError} for a value JSON cannot say. @throws {ConfigError} without `app.securekey`.
+   */
+  mktoken(value: unknown, timeout: number = TOKEN_SECONDS, sessionKey?: string): string {
+    return makeToken(this, value, timeout, sessionKey);
+  }
+
+  /** @deprecated Use {@link mktoken}. */
+  token(value: unknown, timeout: number = TOKEN_SECONDS, sessionKey?: string): string {
+    return this.mktoken(value, timeout, sessionKey);
+  }
+
+  /** Value of a token; nothing when it is forged, expired or revoked. */
+  detoken(token: string): unknown {
+    return readToken(this, token);
+  }
+
+  /**
+   * Ends a token of {@link mktoken} or {@link mkjwt} in every worker; nothing happens for anything else.
+   *
+   * @throws {TypeError} for a JWT without `exp`.
+   */
+  rmtoken(token: string): void {
+    revokeToken(this, token);
+  }
+
+  /**
+   * Makes a JWT signed with `app.securekey`.
+   *
+   * @throws {TypeError} for an algorithm that `app.config.jwtAlgorithms` does not have.
+   */
+  mkjwt(claims: JwtClaims, alg: JwtAlgorithm = "HS256"): string {
+    return makeJwt(this, claims, alg);
+  }
+
+  /**
+   * Claims of a JWT; nothing when it is forged, revoked, not valid yet or any more, or signed in a way that
+   * is not configured. A claim `username` becomes `was.request.user`.
+   */
+  dejwt(token: string): JwtClaims | undefined {
+    const claims = readJwt(this, token);
+    const { ctx } = this;
+    if (ctx !== undefined && typeof claims?.username === "string" && claims.username !== "") {
+      ctx.user = { name: claims.username, info: claims };
+    }
+    return claims;
+  }
+
+  /** Whether cookies, session or messages were asked for. @internal */
+  get hasVisitor(): boolean {
+    return this.#visitor !== undefined;
+  }
+
+  /** Adds what cookies, session and messages have to say to the response. @internal */
+  commitVisit(returned: unknown): void {
+    const given = returned instanceof Response ? returned.headers : undefined;
+    this.#visitor!.commit(() => this.responseState, given);
+  }
+
+  /** Forgets what was changed in cookies, session and messages. @internal */
+  discardVisit(): void {
+    this.#visitor?.rollback(this.#state);
+  }
+
+  #visit(member: string): Visitor {
+    if (this.#visitor === undefined) {
+      const { req } = this.#need(member);
+      this.#visitor = new Visitor({
+        app: this.app,
+        ctx: this.ctx!,
+        cookieHeader: headerOf(req, this.ctx!, "cookie"),
+        isAnswered: () => this.#answered,
+      });
+    }
+    return this.#visitor;
+  }
+
+  /** Tokens that do not depend on a session can be made in life-cycle hooks as well. */
+  /** What ended before its time, in all workers. @internal */
+  get revocations(): Revocations {
+    return revocations();
   }
 
   /** Status and headers collected so far, made on first use. @internal */

@@ -19,6 +19,8 @@ import type { DatabaseOwner } from "./database_call.ts";
 import { type PostgresqlMethod, postgresqlMethod } from "./postgresql.ts";
 import { type Sqlite3Method, sqlite3Method } from "./sqlite3.ts";
 import type { HeldLock, LockOptions } from "../store/shared_state.ts";
+import type { BalanceFacts } from "../net/balance/policy.ts";
+import { factsOf } from "./balance_facts.ts";
 import { assignState, lastUpdated, readState, setUpdated, takeLock } from "./shared.ts";
 import { wac } from "./wac.ts";
 
@@ -194,6 +196,12 @@ export class Was implements Requester, DatabaseOwner {
     return Object.entries(nextChildIds(ctx)).flat();
   }
 
+  /** What balance policies may know of the request; `undefined` outside requests. */
+  balanceFacts(): BalanceFacts | undefined {
+    const { ctx } = this;
+    return ctx && factsOf(ctx, this);
+  }
+
   /** The auxiliary threads of the worker, made on first use. */
   offloadPool(): OffloadPool | Promise<OffloadPool> {
     return wac.backends.get("offload", loadOffloadPool);
@@ -260,6 +268,7 @@ const ATILA_MEMBERS: ReadonlySet<string> = new Set([
   "csrfTokenInput",
   "csrfVerify",
   "mktoken",
+  "token",
   "detoken",
   "rmtoken",
   "mkjwt",

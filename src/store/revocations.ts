@@ -1,0 +1,253 @@
+/**
+ * Sessions and tokens that ended before their time, known to all workers of an engine at once.
+ *
+ * They are kept in shared memory: a logout that one worker has answered is in force in every other one
+ * before the client can send its next request. With a directory they outlive the engine, too, and reach
+ * one that takes over while the old one drains.
+ *
+ * @module
+ */
+
+import { join } from "node:path";
+import type { Log } from "../core/log.ts";
+
+const MAGIC = 0x534b5231;
+const HEADER_BYTES = 64;
+const SLOTS = 1 << 19;
+const WORDS = 4;
+/** How far an entry may lie behind its place. */
+const WINDOW = 32;
+
+/** Size of the memory: room for half a million that are in force. Pages that are not used take none. */
+export const REVOCATION_BYTES: number = HEADER_BYTES + SLOTS * WORDS * 4;
+
+// words of the header
+const HEADER_MAGIC = 0;
+const HEADER_ADDED = 1;
+const HEADER_LOST = 2;
+const FIRST_SLOT = HEADER_BYTES / 4;
+
+const DAY = 86_400;
+/** The memory counts seconds from 2020 on, so that 31 bits last until 2088. */
+const EPOCH = 1_577_836_800;
+/** Seconds between two lines in the log about the same trouble. */
+const COMPLAIN_SECONDS = 60;
+
+/** What it is told when it is opened. */
+export interface RevocationOptions {
+  /** Memory of the engine, zeroed when opened for the first time. Default: memory of its own. */
+  readonly buffer?: SharedArrayBuffer;
+  /** Where in it the table begins, a multiple of 64. Default 0. */
+  readonly byteOffset?: number;
+  /** Directory to keep them in; made with the first entry. Default: they end with the engine. */
+  readonly directory?: string;
+  /** Where trouble is told. */
+  readonly log?: Log;
+}
+
+/** Says what ended. */
+export class Revocations {
+  #words: Int32Array<SharedArrayBuffer>;
+  #directory: string | undefined;
+  #log: Log | undefined;
+  /** What was read of each file so far. */
+  #read = new Map<string, number>();
+  #complained = 0;
+  #listeners = new Set<(id: string, until: number) => void>();
+
+  /** Opens the memory and reads what was kept. @throws {RangeError} when there is too little memory. */
+  constructor(options: RevocationOptions = {}) {
+    const { buffer = new SharedArrayBuffer(REVOCATION_BYTES), byteOffset = 0 } = options;
+    this.#words = new Int32Array(buffer, byteOffset, REVOCATION_BYTES / 4);
+    Atomics.compareExchange(this.#words, HEADER_MAGIC, 0, MAGIC);
+    this.#directory = options.directory;
+    this.#log = options.log;
+    this.refresh();
+  }
+
+  /**
+   * Ends something from now on.
+   *
+   * @param id What it is known by; something nobody can guess or choose.
+   * @param until Seconds since 1970 when it would have ended anyway.
+   */
+  revoke(id: string, until: number): void {
+    const end = Math.ceil(until);
+    if (end <= Date.now() / 1000) return;
+    const [a, b, c] = hashOf(id);
+    this.#add(a, b, c, end);
+    this.#keep(a, b, c, end);
+    for (const listener of this.#listeners) listener(id, end);
+  }
+
+  /** Whether it was ended. */
+  isRevoked(id: string): boolean {
+    const words = this.#words;
+    if (Atomics.load(words, HEADER_ADDED) === 0) return false;
+    const [a, b, c] = hashOf(id);
+    const now = Date.now() / 1000 - EPOCH;
+    for (let i = 0; i < WINDOW; i++) {
+      const at = slotAt(a, i);
+      const until = Atomics.load(words, at + 3);
+      if (until === 0) return false;
+      if (words[at] === a && words[at + 1] === b && words[at + 2] === c && until > now) return true;
+    }
+    return false;
+  }
+
+  /** How many were dropped while they were in force, because the table was full. */
+  get dropped(): number {
+    return Atomics.load(this.#words, HEADER_LOST);
+  }
+
+  /** Tells what is ended here, to pass it on to other machines. Returns what takes the listener away. */
+  onRevoked(listener: (id: string, until: number) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Takes over what was ended on another machine, without passing it on. */
+  accept(id: string, until: number): void {
+    const [a, b, c] = hashOf(id);
+    this.#add(a, b, c, Math.ceil(until));
+  }
+
+  /**
+   * Reads what other engines of the service have added to the directory since the last time, and
+   * removes the files of days that are over.
+   */
+  refresh(): void {
+    const directory = this.#directory;
+    if (directory === undefined) return;
+    try {
+      const today = Math.floor(Date.now() / 1000 / DAY);
+      for (const { name } of Deno.readDirSync(directory)) {
+        if (!/^\d{4,6}$/.test(name)) continue;
+        const path = join(directory, name);
+        if (Number(name) >= today) this.#readFile(path, name);
+        else {
+          Deno.removeSync(path);
+          this.#read.delete(name);
+        }
+      }
+    } catch (error) {
+      // Nothing was ended yet, or another engine was quicker in removing a file.
+      if (!(error instanceof Deno.errors.NotFound)) this.#complain(error);
+    }
+  }
+
+  #add(a: number, b: number, c: number, until: number): void {
+    const words = this.#words;
+    const wanted = Math.min(until - EPOCH, BUSY - 1);
+    for (;;) {
+      // The first place that is free, else the one that is free next; or that of an earlier entry.
+      let at = -1;
+      let end = Infinity;
+      let isKnown = false;
+      for (let i = 0; i < WINDOW && end !== 0 && !isKnown; i++) {
+        const candidate = slotAt(a, i);
+        const theirs = Atomics.load(words, candidate + 3);
+        isKnown = theirs !== 0 && words[candidate] === a && words[candidate + 1] === b &&
+          words[candidate + 2] === c;
+        if (isKnown && theirs >= wanted) return;
+        if (isKnown || theirs < end) {
+          at = candidate;
+          end = theirs;
+        }
+      }
+      // An entry that is being written belongs to the worker that writes it.
+      if (Atomics.compareExchange(words, at + 3, end, BUSY) !== end) continue;
+      words[at] = a;
+      words[at + 1] = b;
+      words[at + 2] = c;
+      Atomics.store(words, at + 3, wanted);
+      Atomics.add(words, HEADER_ADDED, 1);
+      if (!isKnown && end > Date.now() / 1000 - EPOCH) this.#dropped();
+      return;
+    }
+  }
+
+  #dropped(): void {
+    Atomics.add(this.#words, HEADER_LOST, 1);
+    this.#complain(new RangeError("The table of revocations is full: the oldest one was dropped"));
+  }
+
+  #keep(a: number, b: number, c: number, until: number): void {
+    if (this.#directory === undefined) return;
+    const line = `${hex(a)}${hex(b)}${hex(c)} ${until}\n`;
+    const path = join(this.#directory, String(Math.floor(until / DAY)));
+    const options: Deno.WriteFileOptions = { append: true, mode: 0o600 };
+    try {
+      try {
+        Deno.writeTextFileSync(path, line, options);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+        Deno.mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+        Deno.writeTextFileSync(path, line, options);
+      }
+    } catch (error) {
+      this.#complain(error);
+    }
+  }
+
+  #readFile(path: string, name: string): void {
+    const from = this.#read.get(name) ?? 0;
+    const { size } = Deno.statSync(path);
+    if (size <= from) return;
+    using file = Deno.openSync(path);
+    file.seekSync(from, Deno.SeekMode.Start);
+    const bytes = new Uint8Array(size - from);
+    let filled = 0;
+    for (
+      let n = file.readSync(bytes);
+      n !== null && n > 0;
+      n = file.readSync(bytes.subarray(filled))
+    ) {
+      filled += n;
+      if (filled === bytes.length) break;
+    }
+    const text = new TextDecoder().decode(bytes.subarray(0, filled));
+    // A line that is being written is read when it is complete.
+    const complete = text.lastIndexOf("\n") + 1;
+    this.#read.set(name, from + complete);
+    for (const line of text.slice(0, complete).split("\n")) {
+      const match = /^([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8}) (\d{1,10})$/.exec(line);
+      if (match === null) continue;
+      const [a, b, c] = [1, 2, 3].map((i) => Number.parseInt(match[i]!, 16) | 0);
+      const until = Number(match[4]);
+      if (until > Date.now() / 1000) this.#add(a!, b!, c!, until);
+    }
+  }
+
+  #complain(error: unknown): void {
+    const now = Date.now() / 1000;
+    if (now - this.#complained < COMPLAIN_SECONDS) return;
+    this.#complained = now;
+    this.#log?.trace(error, "revocations");
+  }
+}
+
+/** Says that an entry is being written: an end nobody waits for. */
+const BUSY = 0x7fffffff;
+
+function slotAt(hash: number, step: number): number {
+  return FIRST_SLOT + (((hash >>> 0) + step) % SLOTS) * WORDS;
+}
+
+function hex(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, "0");
+}
+
+/** 96 bits of an id. Ids are random or come out of SHA-256, so nobody can make two collide. */
+function hashOf(id: string): [number, number, number] {
+  let a = 0x811c9dc5;
+  let b = 0x9e3779b9;
+  let c = 0x85ebca6b;
+  for (let i = 0; i < id.length; i++) {
+    const code = id.charCodeAt(i);
+    a = Math.imul(a ^ code, 0x01000193);
+    b = Math.imul(b ^ code, 0x85ebca6b) ^ (b >>> 13);
+    c = Math.imul(c + code, 0xc2b2ae35) ^ (c >>> 16);
+  }
+  return [a, b, c];
+}
