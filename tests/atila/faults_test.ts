@@ -25,7 +25,7 @@ Deno.test("RSP-17 a fault sets the status and says code, message and what else t
         return response.Fault("422 Unprocessable", "bad", 42_201, "look here", ["more"]);
       case "fault":
         return response.fault("400 Bad Request", "old name");
-      case "for_api":
+      case "older":
         return response.for_api("400 Bad Request", "older name");
       case "late": {
         const api = response.Fault("503 Service Unavailable", "later");
@@ -68,7 +68,7 @@ Deno.test("RSP-17 a fault sets the status and says code, message and what else t
     type: "application/json",
   });
   assert.deepEqual((await get("fault")).data, { code: 40_000, message: "old name" });
-  assert.deepEqual((await get("for_api")).data, { code: 40_000, message: "older name" });
+  assert.deepEqual((await get("older")).data, { code: 40_000, message: "older name" });
   assert.deepEqual((await get("late")).data, { code: 50_300, message: "later", retry: 5 });
   // With a good status it is data like any other.
   assert.deepEqual(await get("data"), {
