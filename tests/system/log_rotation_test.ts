@@ -63,7 +63,7 @@ for (const workers of [1, 2]) {
 Deno.test("LOG-01 LOG-06 at midnight the supervisor rotates under load, and no line is lost", {
   ignore: isMissing("h2load"),
 }, async () => {
-  await using service = await LogService.start({ LOG_WORKERS: "2", MIDNIGHT_IN_MS: "5000" }, {
+  await using service = await LogService.start({ LOG_WORKERS: "2", MIDNIGHT_IN_MS: "4000" }, {
     flags: [`--preload=${MIDNIGHT}`],
   });
   const url = await service.url("/hello");

@@ -80,7 +80,10 @@ Deno.test(
       scriptOf(`skitai.mount("/", () => new Response("ok"));
 skitai.enableFileLogging("sub/logs");`),
     );
-    const service = workshop.start(script, { cwd: "/" });
+    const service = workshop.start(script, {
+      cwd: "/",
+      flags: ["--config", `${PACKAGE}deno.json`],
+    });
     await service.line(/serving on/);
     service.signal("SIGTERM");
     assert.equal(await service.code(), 0);
