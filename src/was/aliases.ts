@@ -4,6 +4,13 @@
  * @module
  */
 
+import type { BalanceSpec } from "../net/balance/policy.ts";
+import { Balancer, type RetryOptions } from "../net/balancer.ts";
+import type { BreakerOptions } from "../net/breaker.ts";
+import type { EjectionOptions } from "../net/ejection.ts";
+import { checkHealthOptions, type HealthOptions } from "../net/health.ts";
+import { parseSources, type SourceList } from "../net/source_list.ts";
+
 /** Kind of backend behind an alias. */
 export type AliasType =
   | "http"
@@ -57,6 +64,19 @@ export interface AliasOptions {
   readonly ca?: string | readonly string[];
   /** Most connections to each PostgreSQL or MongoDB member, of each worker. Default 10. */
   readonly maxConnections?: number;
+  /** Who gets the next request. Default `"least-busy"`, by weight. */
+  readonly balance?: BalanceSpec;
+  /** Checks that every member is asked for now and then. Default: none. */
+  readonly health?: HealthOptions;
+  /** When errors take a member out of use for a while. Default: after three in a row; false never. */
+  readonly eject?: boolean | EjectionOptions;
+  /** Breakers, one for each member; true for the defaults. Default: none. */
+  readonly breaker?: boolean | BreakerOptions;
+  /**
+   * How requests are repeated. Default: what may be repeated is given to each other member once, as
+   * long as that is no large share of all requests; false never repeats.
+   */
+  readonly retry?: boolean | RetryOptions;
 }
 
 /** One server of an alias. */
@@ -79,7 +99,10 @@ export interface AliasMember {
   readonly key: string;
 }
 
-const KNOWN_OPTIONS = ["role", "source", "ssl", "ca", "maxConnections"];
+const KNOWN_OPTIONS = [
+  ...["role", "source", "ssl", "ca", "maxConnections"],
+  ...["balance", "health", "eject", "breaker", "retry"],
+];
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/;
 
 /** Number of the next alias: those of two apps may have the same name. */
@@ -101,11 +124,15 @@ export class Alias {
   readonly caCerts: readonly string[] | undefined;
   /** Most connections to each member; `undefined` for the default of the client. */
   readonly maxConnections: number | undefined;
-  /** Servers, in the order given. */
-  readonly members: readonly AliasMember[];
+  /** Its members with their state in this worker. */
+  readonly balancer: Balancer<AliasMember>;
+  /** Its checks, if it has some. */
+  readonly health: HealthOptions | undefined;
+  /** Whether an address may use it through the gateway. */
+  readonly allowsSource: SourceList;
+  readonly #roles: readonly string[];
   /** Tells it apart from all others, also from one of another app that has the same name. */
   readonly scope: string;
-  #turn = 0;
 
   /** Reads the members. @throws {TypeError} naming what cannot be used. */
   constructor(
@@ -154,29 +181,45 @@ export class Alias {
       const before = byNode.get(key);
       byNode.set(key, before === undefined ? member : { ...before, weight: member.weight });
     }
-    this.members = [...byNode.values()];
-    if (this.members.length === 0) {
+    if (byNode.size === 0) {
       throw new TypeError(`Cannot define ${this.name}: it has no member`);
     }
+    this.#roles = this.role.split(",").map((one) => one.trim()).filter((one) => one !== "");
+    const web = type === "http" || type === "https" || type === "ws" || type === "wss";
+    try {
+      if (this.#roles.length > 0 && !web) throw new TypeError("only web servers have roles");
+      this.allowsSource = parseSources(this.source);
+      if (options.health !== undefined) checkHealthOptions(options.health);
+      this.balancer = new Balancer<AliasMember>(this.name, [...byNode.values()], options);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error;
+      throw new TypeError(`Cannot define ${this.name}: ${error.message}`, { cause: error });
+    }
+    this.health = options.health;
+  }
+
+  /** Servers, in the order given; those added later at the end. */
+  get members(): readonly AliasMember[] {
+    return this.balancer.members;
+  }
+
+  /** Whether somebody with these roles may use it through the gateway. */
+  allowsRole(roles: readonly string[]): boolean {
+    return this.#roles.length === 0 || this.#roles.some((one) => roles.includes(one));
+  }
+
+  /** Reads one more member, in the form the others were given. @throws {TypeError} */
+  parse(member: string): AliasMember {
+    return parseMember(member, this.type, this.tls, this.name, this.scope);
   }
 
   /**
-   * The member with the least load for its weight; those that are equal take turns.
+   * The member that is to get the next request.
    *
    * @param load Requests a member is busy with.
    */
   pick(load: (member: AliasMember) => number): AliasMember {
-    const { members } = this;
-    if (members.length === 1) return members[0]!;
-    const first = this.#turn++ % members.length;
-    let best = members[first]!;
-    let least = (load(best) + 1) / best.weight;
-    for (let i = 1; i < members.length; i++) {
-      const member = members[(first + i) % members.length]!;
-      const relative = (load(member) + 1) / member.weight;
-      if (relative < least) [best, least] = [member, relative];
-    }
-    return best;
+    return this.balancer.choose(load)?.member ?? this.members[0]!;
   }
 }
 
@@ -206,6 +249,11 @@ export class AliasRegistry {
   /** Names that are defined. */
   names(): string[] {
     return [...this.#aliases.keys()];
+  }
+
+  /** All that are defined. */
+  all(): Alias[] {
+    return [...this.#aliases.values()];
   }
 
   /** Takes a definition away; for tests and tools. */

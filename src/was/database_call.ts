@@ -10,7 +10,15 @@ import type { DatabaseTarget } from "../clients/database.ts";
 import type { OffloadPool } from "../clients/offload/pool.ts";
 import type { SqlMaps } from "../clients/sql/maps.ts";
 import { type Alias, type AliasMember, type AliasType, parseServer } from "./aliases.ts";
-import { type Cacheable, Future, type FutureOwner, type ResultCallback } from "./future.ts";
+import { deliver } from "../net/deliver.ts";
+import { unavailable, watchHealth } from "./delivery.ts";
+import {
+  type Cacheable,
+  failedOutcome,
+  Future,
+  type FutureOwner,
+  type ResultCallback,
+} from "./future.ts";
 import { keyOf } from "./kept_outcome.ts";
 import { MapFuture } from "./map_future.ts";
 import type { Result } from "./result.ts";
@@ -177,7 +185,7 @@ export function startOnOne<T>(
   options: DatabaseOptions<T>,
 ): Future<T> {
   const { members, alias } = place;
-  const send = alias === undefined || members.length === 1
+  const send = alias === undefined
     ? (signal: AbortSignal) => asking.ask(members[0]!, signal)
     : (signal: AbortSignal) => balanced(alias, asking, signal);
   return start(owner, place, asking, options, members[0]!, send);
@@ -244,15 +252,15 @@ function serverKey({ key, user, password, database }: AliasMember): string {
 }
 
 async function balanced(alias: Alias, asking: Asking, signal: AbortSignal): Promise<Outcome> {
-  const tried = new Set<AliasMember>();
-  for (;;) {
-    const member = alias.pick((one) => tried.has(one) ? Infinity : asking.load(one));
-    tried.add(member);
-    const outcome = await asking.ask(member, signal);
-    if (outcome.undelivered !== true || signal.aborted || tried.size >= alias.members.length) {
-      return outcome;
-    }
-  }
+  watchHealth(alias);
+  const { outcome } = await deliver<AliasMember, Outcome>(alias.balancer, {
+    ask: (member, stop) => asking.ask(member, stop),
+    load: (member) => asking.load(member),
+    unavailable: (error) => failedOutcome(unavailable(alias, error), 2, 500),
+    // what a statement does is not known here
+    repeatable: false,
+  }, signal);
+  return outcome;
 }
 
 function withoutPassword(address: string): string {

@@ -8,6 +8,9 @@ import type { Outcome } from "../clients/contract.ts";
 import type { HttpClient } from "../clients/http/client.ts";
 import { flattenHeaders, type HttpRequest } from "../clients/http/request.ts";
 import { asError } from "../core/errors.ts";
+import type { BalanceFacts } from "../net/balance/policy.ts";
+import { deliver } from "../net/deliver.ts";
+import { nameFailure, unavailable, watchHealth } from "./delivery.ts";
 import { type Alias, type AliasMember, splitAliasPath } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
 import { encodeBody, encodeUpload, type RequestData, withQuery } from "./encode_data.ts";
@@ -41,6 +44,11 @@ export interface ReqOptions<T = unknown> {
   readonly callback?: ResultCallback<T>;
   /** Seconds from now until the request is given up. Default 10. */
   readonly timeout?: number;
+  /**
+   * Milliseconds after which a second member of the alias is asked; the first answer wins and the
+   * other request is given up. Only for methods that are idempotent. Default: not.
+   */
+  readonly hedgeMs?: number;
   /** Hand the body over as a stream, in `result.raw`, as soon as the header is there. Default false. */
   readonly stream?: boolean;
   /** Largest response body in bytes, after decompression too. Default 64 MiB. */
@@ -85,6 +93,8 @@ export interface Requester extends FutureOwner {
   findAlias(name: string): Alias;
   /** Transaction headers of the next call, names in lower case and values in turn. */
   transactionHeaders(): readonly string[];
+  /** What balance policies may know of the request that is being answered. */
+  balanceFacts(): BalanceFacts | undefined;
 }
 
 /** Methods there are; `UPLOAD` is a POST of a multipart form. */
@@ -98,6 +108,7 @@ export type RequestKind =
   | "PATCH"
   | "UPLOAD";
 
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE"]);
 const KNOWN = new Set([
   "auth",
   "headers",
@@ -109,6 +120,7 @@ const KNOWN = new Set([
   "stream",
   "maxBytes",
   "maxRedirects",
+  "hedgeMs",
   "ca",
 ]);
 
@@ -197,13 +209,19 @@ class PreparedRequest implements Cacheable {
   readonly #own: number;
   /** The one to ask, where it is not to be chosen. */
   readonly #member: AliasMember | undefined;
+  readonly #requester: Requester;
+  readonly #hedgeMs: number | undefined;
 
   constructor(
+    requester: Requester,
     request: HttpRequest,
     alias: Alias | undefined,
     own: number,
     member: AliasMember | undefined,
+    hedgeMs: number | undefined,
   ) {
+    this.#requester = requester;
+    this.#hedgeMs = hedgeMs;
     this.#request = request;
     this.#alias = alias;
     this.#own = own;
@@ -224,17 +242,34 @@ class PreparedRequest implements Cacheable {
   /** Sends it. */
   send(signal: AbortSignal): Promise<Outcome> {
     const client = backends.get("http", loadHttpClient);
-    if (!(client instanceof Promise)) {
-      return client.send(this.#addressed(client), signal);
-    }
-    return client.then((ready) => ready.send(this.#addressed(ready), signal));
+    if (!(client instanceof Promise)) return this.#sendBy(client, signal);
+    return client.then((ready) => this.#sendBy(ready, signal));
   }
 
-  #addressed(client: HttpClient): HttpRequest {
+  #sendBy(client: HttpClient, signal: AbortSignal): Promise<Outcome> {
+    const request = this.#request;
     const alias = this.#alias;
-    if (alias === undefined) return this.#request;
-    const member = this.#member ?? alias.pick((one) => client.load(one.key));
-    return addressedTo(this.#request, alias, member);
+    if (alias === undefined) return client.send(request, signal);
+    if (this.#member !== undefined) {
+      return client.send(addressedTo(request, alias, this.#member), signal);
+    }
+    return this.#deliver(client, alias, signal);
+  }
+
+  async #deliver(client: HttpClient, alias: Alias, signal: AbortSignal): Promise<Outcome> {
+    const request = this.#request;
+    const { balancer } = alias;
+    watchHealth(alias);
+    const { outcome, attempts } = await deliver<AliasMember, Outcome>(balancer, {
+      ask: (member, stop) => client.send(addressedTo(request, alias, member), stop),
+      load: (member) => client.load(member.key),
+      unavailable: (error) => failedOutcome(unavailable(alias, error), 2, 714),
+      repeatable: isRepeatable(request, balancer.retry?.methods),
+      facts: balancer.needsFacts ? this.#requester.balanceFacts() : undefined,
+      hedgeMs: this.#hedgeMs,
+    }, signal);
+    if (outcome.error !== undefined) nameFailure(outcome.error, alias, attempts);
+    return outcome;
   }
 }
 
@@ -287,12 +322,19 @@ function prepare(
     maxRedirects: options?.maxRedirects,
     stream: options?.stream,
   };
-  return new PreparedRequest(request, alias, own.length, member);
+  return new PreparedRequest(requester, request, alias, own.length, member, options?.hedgeMs);
 }
 
-async function loadHttpClient(): Promise<HttpClient> {
+/** Loads the HTTP client of this worker. @internal */
+export async function loadHttpClient(): Promise<HttpClient> {
   const { HttpClient } = await import("../clients/http/client.ts");
   return new HttpClient({ keepAliveSeconds: backendKeepAlive });
+}
+
+/** Whether the request may reach two members. */
+function isRepeatable({ method, body }: HttpRequest, more: readonly string[] | undefined): boolean {
+  if (body !== null && !(body instanceof Uint8Array) && !body.replayable) return false;
+  return IDEMPOTENT.has(method) || more?.includes(method) === true;
 }
 
 /** The request as it goes to a member. */
@@ -320,7 +362,15 @@ function checkOptions(method: string, uri: string, options: WireOptions): void {
   if (options.meta !== undefined && "reqid" in options.meta) {
     throw new TypeError(`${where}: the key "reqid" of meta is reserved`);
   }
-  const { auth } = options;
+  const { auth, hedgeMs } = options;
+  if (hedgeMs !== undefined) {
+    if (typeof hedgeMs !== "number" || !(hedgeMs >= 0)) {
+      throw new TypeError(`${where}: hedgeMs is a number from 0, not ${String(hedgeMs)}`);
+    }
+    if (!IDEMPOTENT.has(method)) {
+      throw new TypeError(`${where}: hedgeMs would send a ${method} twice`);
+    }
+  }
   if (auth !== undefined && (!Array.isArray(auth) || auth.length < 1 || auth.length > 2)) {
     throw new TypeError(`${where}: auth is [user, password] or [token]`);
   }

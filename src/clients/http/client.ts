@@ -75,7 +75,8 @@ export class HttpClient implements Client {
           ? await this.#exchange(request, target, undefined, signal)
           : await this.#authorized(withUserOf(request, target), target, signal);
       } catch (error) {
-        outcome = failure(error, request, signal);
+        // a request that was redirected has reached somebody
+        outcome = failure(error, request, signal, history.length === 0);
       }
       if (outcome.status === 3 && outcome.statusCode >= 300 && outcome.statusCode < 400) {
         const next = history.length < maxRedirects
@@ -165,19 +166,25 @@ export class HttpClient implements Client {
       try {
         return await this.#over(idle, pool, request, target, authorization, signal);
       } catch (error) {
-        if (signal.aborted || idle.answered || !mayRepeat(request, idle)) throw error;
+        if (signal.aborted || idle.answered || !mayRepeat(request, idle)) {
+          throw noted(error, request, idle);
+        }
       }
     }
-    const { connection, reused } = await pool.lease(signal, idle !== undefined);
+    const { connection, reused } = await pool.lease(signal, idle !== undefined).catch(notSent);
     try {
       return await this.#over(connection, pool, request, target, authorization, signal);
     } catch (error) {
       const again = reused && !signal.aborted && !connection.answered &&
         mayRepeat(request, connection);
-      if (!again) throw error;
+      if (!again) throw noted(error, request, connection);
     }
-    const last = await pool.lease(signal, true);
-    return await this.#over(last.connection, pool, request, target, authorization, signal);
+    const { connection: last } = await pool.lease(signal, true).catch(notSent);
+    try {
+      return await this.#over(last, pool, request, target, authorization, signal);
+    } catch (error) {
+      throw noted(error, request, last);
+    }
   }
 
   async #over(
@@ -260,7 +267,28 @@ function mayRepeat(request: HttpRequest, connection: Http1Connection): boolean {
   return connection.sentBytes === 0 || isIdempotent(request.method);
 }
 
-function failure(error: unknown, request: HttpRequest, signal: AbortSignal): HttpOutcome {
+/** Errors of requests of which no byte was sent. */
+const unsent = new WeakSet<object>();
+
+function notSent(error: unknown): never {
+  if (typeof error === "object" && error !== null) unsent.add(error);
+  throw error;
+}
+
+/** Notes whether the request can have reached the peer. A stream may have been used up even so. */
+function noted(error: unknown, request: HttpRequest, connection: Http1Connection): unknown {
+  const untouched = connection.sentBytes === 0 && !connection.answered &&
+    isReplayable(request.body);
+  if (untouched && typeof error === "object" && error !== null) unsent.add(error);
+  return error;
+}
+
+function failure(
+  error: unknown,
+  request: HttpRequest,
+  signal: AbortSignal,
+  first: boolean,
+): HttpOutcome {
   const node = request.node ?? "";
   if (signal.aborted) {
     const late = new BackendTimeoutError("The request was given up", 730, {
@@ -268,5 +296,6 @@ function failure(error: unknown, request: HttpRequest, signal: AbortSignal): Htt
     });
     return failed(late, 1, request.url, node);
   }
-  return failed(error, 2, request.url, node);
+  const undelivered = first && typeof error === "object" && error !== null && unsent.has(error);
+  return failed(error, 2, request.url, node, undelivered);
 }

@@ -32,6 +32,8 @@ export interface HttpOutcomeInit {
   readonly version?: string;
   /** Why it failed. */
   readonly error?: Error;
+  /** The peer cannot have received it. */
+  readonly undelivered?: boolean;
 }
 
 /** See `Outcome`. */
@@ -46,6 +48,7 @@ export class HttpOutcome implements Outcome {
   readonly body: ReadableStream<Uint8Array> | undefined;
   readonly version: string | undefined;
   readonly error: Error | undefined;
+  readonly undelivered: boolean;
   history: readonly Outcome[] = [];
   #headers: Headers | undefined;
 
@@ -61,6 +64,7 @@ export class HttpOutcome implements Outcome {
     this.body = init.body;
     this.version = init.version;
     this.error = init.error;
+    this.undelivered = init.undelivered ?? false;
   }
 
   /** Response headers. */
@@ -102,6 +106,7 @@ export function failed(
   status: RequestStatus,
   url: string,
   node: string,
+  undelivered = false,
 ): HttpOutcome {
   const error = asError(thrown);
   const statusCode = error instanceof BackendError ? error.statusCode : 701;
@@ -112,5 +117,6 @@ export function failed(
     url,
     node,
     error,
+    undelivered,
   });
 }

@@ -1,0 +1,211 @@
+/**
+ * Brings a request to a member of a group: chooses one, asks another when that is allowed, asks two
+ * when the first is slow.
+ *
+ * A request that must not be repeated is given to a second member only when the first cannot have
+ * received any of it.
+ *
+ * @module
+ */
+
+import { BackendError } from "../core/errors.ts";
+import type { BalanceFacts } from "./balance/policy.ts";
+import type { Balancer, MemberState, Upstream } from "./balancer.ts";
+
+/** How an attempt ended, as clients report it. */
+export interface Attempt {
+  /** 1 timed out, 2 failed, 3 answered. */
+  readonly status: number;
+  /** HTTP or network code. */
+  readonly statusCode: number;
+  /** Why it failed. */
+  readonly error?: Error;
+  /** The member cannot have received the request. */
+  readonly undelivered?: boolean;
+  /** A body that is still arriving. */
+  readonly body?: ReadableStream<Uint8Array>;
+}
+
+/** A request to be delivered. */
+export interface Delivery<M extends Upstream, A extends Attempt> {
+  /** Asks a member. Never rejects; gives up when the signal aborts. */
+  ask(member: M, signal: AbortSignal): Promise<A>;
+  /** Makes the outcome of a request that no member may be asked for. */
+  unavailable(error: BackendError): A;
+  /** Requests a member is busy with, beyond those of this balancer. */
+  load?(member: M): number;
+  /** Whether it has the same effect when it is delivered twice. */
+  readonly repeatable: boolean;
+  /** What policies may know of the request that is being answered. */
+  readonly facts?: BalanceFacts;
+  /** Milliseconds after which a second member is asked, when `repeatable`. */
+  readonly hedgeMs?: number;
+}
+
+/** What became of a delivery. */
+export interface Delivered<A extends Attempt> {
+  /** The outcome. */
+  readonly outcome: A;
+  /** How often it was tried. */
+  readonly attempts: number;
+}
+
+/** Why the slower of two attempts is given up. */
+const HEDGED = new DOMException("Another member was faster", "AbortError");
+
+/** Delivers a request. Never rejects. */
+export async function deliver<M extends Upstream, A extends Attempt>(
+  balancer: Balancer<M>,
+  delivery: Delivery<M, A>,
+  signal: AbortSignal,
+): Promise<Delivered<A>> {
+  const { retry, budget } = balancer;
+  budget.deposit();
+  const tried = new Set<MemberState<M>>();
+  let attempts = 0;
+  let rounds = 0;
+  let last: A | undefined;
+  const maxAttempts = retry === undefined
+    ? 1
+    : retry.attempts ?? Math.max(balancer.retriesRounds ? 2 : 1, balancer.members.length);
+  for (;;) {
+    const state = balancer.choose(delivery.load?.bind(delivery), delivery.facts, tried);
+    if (state === undefined) {
+      if (last === undefined) return { outcome: delivery.unavailable(barred()), attempts };
+      // every member that may be asked has been: wait a little and start over, if that is wanted
+      if (!balancer.retriesRounds || tried.size === 0) return { outcome: last, attempts };
+      tried.clear();
+      await backoff(rounds++, retry!, signal);
+      if (signal.aborted) return { outcome: last, attempts };
+      continue;
+    }
+    tried.add(state);
+    attempts++;
+    const { hedgeMs } = delivery;
+    const outcome = hedgeMs !== undefined && delivery.repeatable
+      ? await hedged(balancer, delivery, state, tried, hedgeMs, signal)
+      : await attempt(balancer, delivery, state, signal);
+    last = outcome;
+    const again = attempts < maxAttempts && !signal.aborted &&
+      isWorthRepeating(outcome, delivery.repeatable, retry?.codes);
+    if (!again) return { outcome, attempts };
+    // what never arrived is no burden to anybody
+    if (outcome.undelivered !== true && !budget.withdraw()) {
+      balancer.repeats.refused++;
+      return { outcome, attempts };
+    }
+    await outcome.body?.cancel();
+    balancer.repeats.retries++;
+  }
+}
+
+/** Whether an outcome tells that the member has a problem. */
+export function isMemberFault(outcome: Attempt, codes: readonly number[] = []): boolean {
+  const { status, statusCode, error } = outcome;
+  if (status === 1) return true;
+  if (status === 3) return codes.includes(statusCode);
+  if (status !== 2) return false;
+  // 718 and 719 are about what was wanted, not about who answered
+  return outcome.undelivered === true ||
+    (error instanceof BackendError && statusCode !== 718 && statusCode !== 719);
+}
+
+function isWorthRepeating(
+  outcome: Attempt,
+  repeatable: boolean,
+  codes: readonly number[] | undefined,
+): boolean {
+  if (outcome.status === 3) return repeatable && codes?.includes(outcome.statusCode) === true;
+  if (outcome.status !== 2 || !isMemberFault(outcome)) return false;
+  return repeatable || outcome.undelivered === true;
+}
+
+async function attempt<M extends Upstream, A extends Attempt>(
+  balancer: Balancer<M>,
+  delivery: Delivery<M, A>,
+  state: MemberState<M>,
+  signal: AbortSignal,
+): Promise<A> {
+  balancer.begin(state);
+  let outcome: A;
+  try {
+    outcome = await delivery.ask(state.member, signal);
+  } catch (error) {
+    balancer.end(state, "given-up");
+    throw error;
+  }
+  const isGivenUp = outcome.status === 1 && signal.reason === HEDGED;
+  const isFault = !isGivenUp && isMemberFault(outcome, balancer.failureCodes);
+  balancer.end(state, isGivenUp ? "given-up" : isFault ? "failed" : "answered", outcome.error);
+  return outcome;
+}
+
+/** Asks a second member when the first takes long; the first good answer wins. */
+async function hedged<M extends Upstream, A extends Attempt>(
+  balancer: Balancer<M>,
+  delivery: Delivery<M, A>,
+  first: MemberState<M>,
+  tried: Set<MemberState<M>>,
+  hedgeMs: number,
+  signal: AbortSignal,
+): Promise<A> {
+  const stops: AbortController[] = [];
+  const start = (state: MemberState<M>) => {
+    const stop = new AbortController();
+    const number = stops.push(stop) - 1;
+    return attempt(balancer, delivery, state, AbortSignal.any([signal, stop.signal]))
+      .then((outcome) => ({ outcome, number }));
+  };
+  const one = start(first);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const slow = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), hedgeMs);
+  });
+  const early = await Promise.race([one, slow]);
+  clearTimeout(timer);
+  if (early !== undefined || signal.aborted) return (await one).outcome;
+  const second = balancer.choose(delivery.load?.bind(delivery), delivery.facts, tried);
+  if (second === undefined) return (await one).outcome;
+  if (!balancer.budget.withdraw()) {
+    balancer.repeats.refused++;
+    return (await one).outcome;
+  }
+  tried.add(second);
+  balancer.repeats.hedges++;
+  const both = [one, start(second)];
+  let winner = await Promise.race(both);
+  if (winner.outcome.status !== 3) winner = await both[1 - winner.number]!;
+  if (winner.number === 1) balancer.repeats.hedgesWon++;
+  const loser = 1 - winner.number;
+  stops[loser]!.abort(HEDGED);
+  // one that was answered in the same moment has a body nobody will read
+  both[loser]!.then(({ outcome }) => outcome.body?.cancel()).catch(() => {
+    // it broke while it was given up
+  });
+  return winner.outcome;
+}
+
+/** A random time up to one that doubles with each round. */
+async function backoff(
+  round: number,
+  retry: { readonly backoffMs?: number; readonly maxBackoffMs?: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const most = Math.min(retry.maxBackoffMs ?? 1000, (retry.backoffMs ?? 25) * 2 ** round);
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, Math.random() * most);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
+
+function barred(): BackendError {
+  return new BackendError("no member may be asked: all are stopped or cut off by breakers", 714, {
+    code: "BREAKER_OPEN",
+    attempts: 0,
+  });
+}
