@@ -9,7 +9,13 @@ import { dirname, fromFileUrl, resolve } from "./path.ts";
 import type { BodyLimits, FetchInfo, LifecyclePhase, MountedApp, MountInfo } from "../core/app.ts";
 import { declareBodySize, jsonResponse, knownResponse } from "../core/body_size.ts";
 import { separateChallenges } from "../core/challenges.ts";
-import { createContext, headerOf, type RequestContext, runInContext } from "../core/context.ts";
+import {
+  type Completion,
+  createContext,
+  headerOf,
+  type RequestContext,
+  runInContext,
+} from "../core/context.ts";
 import { isDevel } from "../core/environment.ts";
 import { type ErrorInfo, errorInfo, errorResponse } from "../core/error_page.ts";
 import { asError, HttpError } from "../core/errors.ts";
@@ -490,6 +496,10 @@ export class Atila extends AppFeatures implements MountedApp {
       remotePort: peer?.port ?? 0,
       requestId: ++this.#requests,
       mountPoint: "/",
+      // Only what a body brought has to be kept until the response is out.
+      ...(info !== undefined && "completed" in info && hasBody(req)
+        ? { completion: completionOf(info.completed) }
+        : {}),
     });
     ctx.gtxnid = `GTID-C${ctx.connectionId}-R${ctx.requestId}`;
     return this.handle(req, ctx);
@@ -819,6 +829,14 @@ function commitVisit(was: AtilaWas, returned: unknown): void {
     discard(was, returned);
     throw error;
   }
+}
+
+/** How a response under bare `deno serve` ends. */
+function completionOf(completed: Promise<void> | undefined): Promise<Completion> {
+  return Promise.resolve(completed).then(
+    () => ({ delivered: true }),
+    () => ({ delivered: false }),
+  );
 }
 
 /** Closes what a handler returned when something else is sent in its place. */

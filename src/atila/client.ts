@@ -5,7 +5,7 @@
  */
 
 import type { MountedApp } from "../core/app.ts";
-import { createContext } from "../core/context.ts";
+import { type Completion, createContext } from "../core/context.ts";
 
 /** An answer, read completely. */
 export interface AppAnswer {
@@ -80,8 +80,9 @@ export class AppClient {
     data?: unknown,
     options: AppRequestOptions = {},
   ): Promise<AppAnswer> {
-    const response = await this.fetch(method, path, data, options);
-    const content = await response.bytes();
+    const sent = Promise.withResolvers<Completion>();
+    const response = await this.#send(method, path, data, options, sent.promise);
+    const content = await response.bytes().finally(() => sent.resolve({ delivered: true }));
     const text = new TextDecoder().decode(content);
     const isJson = /^application\/(\w+\+)?json\b/.test(response.headers.get("content-type") ?? "");
     return {
@@ -94,12 +95,22 @@ export class AppClient {
     };
   }
 
-  /** The same, with the body still to be read. */
-  async fetch(
+  /** The same, with the body still to be read. For the app the request is over. */
+  fetch(
     method: string,
     path: string,
     data?: unknown,
-    { headers, remoteAddr }: AppRequestOptions = {},
+    options: AppRequestOptions = {},
+  ): Promise<Response> {
+    return this.#send(method, path, data, options, Promise.resolve({ delivered: true }));
+  }
+
+  async #send(
+    method: string,
+    path: string,
+    data: unknown,
+    { headers, remoteAddr }: AppRequestOptions,
+    completion: Promise<Completion>,
   ): Promise<Response> {
     const all = new Headers(headers);
     const init: RequestInit = { method, headers: all };
@@ -116,6 +127,7 @@ export class AppClient {
       connectionId: 1,
       requestId: ++this.#requests,
       mountPoint: this.#point,
+      completion,
       ...(remoteAddr === undefined ? {} : { remoteAddr }),
     });
     ctx.gtxnid = `GTID-C1-R${ctx.requestId}`;

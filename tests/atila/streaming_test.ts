@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { connect } from "node:http2";
-import { Atila, type Body } from "../../src/atila/mod.ts";
+import { Atila, type AtilaWas, type Body } from "../../src/atila/mod.ts";
 import { compose } from "../../src/core/handler.ts";
 import { compression } from "../../src/middleware/compression.ts";
 import { errorGuard } from "../../src/middleware/error_guard.ts";
+import { was as wasOfRequest } from "../../src/was/current.ts";
 import { ask, eventually, RawClient, startTestFront, type TestFront } from "../_support/fronts.ts";
 import { listLog } from "../_support/list_log.ts";
 
@@ -416,4 +417,40 @@ Deno.test("RSP-09 a generator that waits for its own close is not waited for in 
   await reader.cancel();
   assert.equal((await pending).done, true);
   assert.deepEqual([finished, closed], [1, 1]);
+});
+
+Deno.test("RSP-09 RSP-10 a body that is made later still belongs to its request", async () => {
+  const app = new Atila(import.meta.url);
+  const paths: unknown[] = [];
+  const path = () => (wasOfRequest as unknown as AtilaWas).request.path;
+  app.route("/generator/<n>", async () => {
+    await Promise.resolve();
+    return (async function* () {
+      for (let i = 0; i < 3; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        yield `${path()} `;
+      }
+      paths.push(path());
+    })();
+  });
+  app.route("/producer/<n>", () => {
+    let left = 2;
+    return {
+      more: () => left-- > 0 ? `${path()} ` : "",
+      close: () => paths.push(path()),
+    };
+  });
+  await using server = await startTestFront("fast", app.handle);
+  const texts = await Promise.all(
+    ["generator/1", "generator/2", "producer/3", "producer/4"].map(async (target) =>
+      await (await fetch(`${server.url}/${target}`)).text()
+    ),
+  );
+  assert.deepEqual(texts, [
+    "/generator/1 ".repeat(3),
+    "/generator/2 ".repeat(3),
+    "/producer/3 ".repeat(2),
+    "/producer/4 ".repeat(2),
+  ]);
+  assert.deepEqual(paths.sort(), ["/generator/1", "/generator/2", "/producer/3", "/producer/4"]);
 });

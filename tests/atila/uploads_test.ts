@@ -701,3 +701,31 @@ Deno.test("UPL-01 a body that breaks off is the client's error", async () => {
   );
   assert.deepEqual(desk.names(), []);
 });
+
+Deno.test("UPL-01 under bare Deno.serve a stream may read the upload until it was sent", async () => {
+  await using desk = new Desk();
+  desk.app.route("/", { methods: ["POST"], args: { f: FILE } }, (_was, { f }) => {
+    const { path } = f;
+    return (async function* () {
+      yield "first ";
+      const { size } = await Deno.stat(path);
+      yield `${size}`;
+    })();
+  });
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, desk.app.fetch);
+  try {
+    const response = await fetch(`http://127.0.0.1:${server.addr.port}/`, {
+      method: "POST",
+      body: multipart([file("f", "x", random(3 * MIB))]),
+      headers: { "content-type": CONTENT_TYPE },
+    });
+    assert.equal(await response.text(), `first ${3 * MIB}`);
+    await desk.empty();
+  } finally {
+    await server.shutdown();
+  }
+  // And with the client for tests.
+  const { text } = await desk.send(multipart([file("f", "x", random(2 * MIB))]));
+  assert.equal(text, `first ${2 * MIB}`);
+  await desk.empty();
+});
