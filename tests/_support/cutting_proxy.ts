@@ -22,10 +22,17 @@ export class CuttingProxy implements AsyncDisposable {
   #request = Infinity;
   #answer = Infinity;
   #cuts = 0;
+  readonly #swallow: Uint8Array | undefined;
 
-  /** Starts a proxy for a port. */
-  constructor(upstream: number) {
+  /**
+   * Starts a proxy for a port.
+   *
+   * @param swallow A request with this text in it is kept, and nothing more goes to the server on its
+   * connection.
+   */
+  constructor(upstream: number, swallow?: string) {
     this.#upstream = upstream;
+    this.#swallow = swallow === undefined ? undefined : new TextEncoder().encode(swallow);
     this.#accepting = this.#accept();
   }
 
@@ -96,6 +103,10 @@ export class CuttingProxy implements AsyncDisposable {
     this.#open.delete(server);
   }
 
+  #isSwallowed(data: Uint8Array): boolean {
+    return this.#swallow !== undefined && contains(data, this.#swallow);
+  }
+
   async #pump(
     from: Deno.TcpConn,
     to: Deno.TcpConn,
@@ -103,10 +114,15 @@ export class CuttingProxy implements AsyncDisposable {
     over: () => boolean,
   ): Promise<void> {
     const buffer = new Uint8Array(65536);
+    let kept = false;
     try {
       for (;;) {
         const count = await from.read(buffer);
         if (count === null) return;
+        if (kept || this.#isSwallowed(buffer.subarray(0, count))) {
+          kept = true;
+          continue;
+        }
         const pass = allow(count);
         for (let at = 0; at < pass;) at += await to.write(buffer.subarray(at, pass));
         if (pass < count || over()) {
@@ -119,6 +135,13 @@ export class CuttingProxy implements AsyncDisposable {
       if (!isGone(error)) throw error;
     }
   }
+}
+
+function contains(data: Uint8Array, wanted: Uint8Array): boolean {
+  for (let at = data.indexOf(wanted[0]!); at !== -1; at = data.indexOf(wanted[0]!, at + 1)) {
+    if (wanted.every((byte, i) => data[at + i] === byte)) return true;
+  }
+  return false;
 }
 
 function close(conn: Deno.TcpConn): void {

@@ -74,6 +74,11 @@ export class ServerProcess implements AsyncDisposable {
     }
   }
 
+  /** True between a start and a kill. */
+  get running(): boolean {
+    return this.#child !== undefined;
+  }
+
   /** Stops it where it stands: connections stay open and nothing is answered. */
   async pause(): Promise<void> {
     for (const pid of await this.#processes()) signal(pid, "SIGSTOP");

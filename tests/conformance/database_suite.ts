@@ -75,6 +75,8 @@ export function databaseSuite({ name, ids, ignore, start, make, fail }: Database
         t.step(what, async () => {
           const under = make();
           try {
+            // a step that failed may have left it so
+            if (!server.process.running) await server.process.start();
             await server.prepare();
             await body(under);
           } finally {
@@ -271,7 +273,7 @@ function databaseChecks(): DatabaseCheck[] {
     const short = () => AbortSignal.timeout(400);
     equal((await under.read(at(silent.port))(short())).status, 1);
     for (const backend of [garbage, closing, flood]) {
-      const outcome = await under.read(at(backend.port))(AbortSignal.timeout(3000));
+      const outcome = await under.read(at(backend.port))(AbortSignal.timeout(1500));
       ok(outcome.status === 1 || outcome.status === 2, `status ${outcome.status}`);
       ok(outcome.error instanceof Error);
     }

@@ -11,6 +11,7 @@ import type postgres from "postgres";
 import { asError, BackendError, ConnectError, ProtocolError } from "../../core/errors.ts";
 import type { Poolable } from "../../net/pool.ts";
 import { type DatabaseTarget, nameOf } from "../database.ts";
+import { orAborted } from "../shared_opening.ts";
 import { arrayText, arrayType, OWN_ARRAYS_SQL, pgTypes } from "./types.ts";
 
 /** Most bytes a server may send before it has let us in. */
@@ -228,7 +229,7 @@ export class PgConnection implements Poolable {
         return await connect(this.#target, AbortSignal.timeout(CANCEL_MS));
       },
     } as unknown as postgres.Options<Record<string, never>>);
-    const rows = await until(
+    const rows = await orAborted(
       sql.unsafe(OWN_ARRAYS_SQL) as PromiseLike<unknown>,
       signal,
     ) as unknown as { type: number; array: number }[];
@@ -318,28 +319,13 @@ function isLost(error: unknown): boolean {
 /** Ended by an administrator, by a crash, by a restart; and what sockets say. */
 const LOST = new Set(["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE", "ETIMEDOUT"]);
 
-/** Waits for a promise or the signal. */
-function until<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then((value) => {
-      signal.removeEventListener("abort", onAbort);
-      resolve(value);
-    }, (error) => {
-      signal.removeEventListener("abort", onAbort);
-      reject(error);
-    });
-  });
-}
-
 /** Opens a socket, over TLS where the target wants it. */
 async function connect(target: DatabaseTarget, signal: AbortSignal): Promise<Socket> {
   const socket = new Socket();
   // the driver listens later; until then an error would be nobody's
   socket.on("error", () => {});
   try {
-    await until(
+    await orAborted(
       new Promise<void>((resolve, reject) => {
         socket.once("error", reject);
         socket.connect({ host: target.host, port: target.port }, resolve);
@@ -365,7 +351,7 @@ async function secured(
   signal: AbortSignal,
 ): Promise<Socket> {
   const { host, caCerts, alias, node: member } = target;
-  const answer = await until(
+  const answer = await orAborted(
     new Promise<Uint8Array>((resolve, reject) => {
       socket.once("error", reject);
       socket.once("close", () => reject(new Error("it closed the connection")));
@@ -389,7 +375,7 @@ async function secured(
   });
   secure.on("error", () => {});
   try {
-    await until(
+    await orAborted(
       new Promise<void>((resolve, reject) => {
         secure.once("error", reject);
         secure.once("close", () => reject(new Error("it closed the connection")));

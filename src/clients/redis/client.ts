@@ -20,6 +20,7 @@ import {
   nameOf,
   poolKey,
 } from "../database.ts";
+import { SharedOpening } from "../shared_opening.ts";
 import { blocks, checkCommand, readsOnly, type RedisCommand } from "./commands.ts";
 import { LostConnectionError, RedisConnection } from "./connection.ts";
 
@@ -40,26 +41,19 @@ const LOOK_AFTER_MS = 5;
 class RedisServer {
   /** The one that all share. */
   shared: RedisConnection | undefined;
-  /** The shared one while it is being opened, and who waits for it. */
-  opening:
-    | {
-      readonly promise: Promise<RedisConnection>;
-      waiting: number;
-      readonly abort: AbortController;
-    }
-    | undefined;
+  /** The shared one while it is being opened. */
+  readonly opening: SharedOpening<RedisConnection>;
   /** Commands under way on shared connections, those that wait for one included. */
   commands = 0;
   usedAt = performance.now();
   /** Connections for commands that wait at the server. */
   readonly pool: Pool<RedisConnection>;
-  readonly #open: (signal: AbortSignal) => Promise<RedisConnection>;
 
   constructor(
     open: (signal: AbortSignal) => Promise<RedisConnection>,
     options: { name: string; max: number; idleSeconds: () => number },
   ) {
-    this.#open = open;
+    this.opening = new SharedOpening(open);
     this.pool = new Pool({ ...options, open, maxWaiting: MAX_WAITING });
   }
 
@@ -67,33 +61,8 @@ class RedisServer {
   async connection(signal: AbortSignal): Promise<{ connection: RedisConnection; reused: boolean }> {
     const { shared } = this;
     if (shared?.usable) return { connection: shared, reused: shared.used };
-    const abort = new AbortController();
-    const opening = this.opening ??= {
-      promise: this.#open(abort.signal).then((connection) => {
-        this.opening = undefined;
-        return this.shared = connection;
-      }, (error) => {
-        this.opening = undefined;
-        throw error;
-      }),
-      waiting: 0,
-      abort,
-    };
-    opening.waiting++;
-    let onAbort!: () => void;
-    const aborted = new Promise<never>((_, reject) => onAbort = () => reject(signal.reason));
-    signal.addEventListener("abort", onAbort, { once: true });
-    try {
-      return { connection: await Promise.race([opening.promise, aborted]), reused: false };
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-      if (--opening.waiting === 0) {
-        opening.promise.catch(() => {});
-        // nobody wants it any more; this does nothing to one that is open
-        opening.abort.abort(new Error("Nobody waits for the connection"));
-        if (this.opening === opening) this.opening = undefined;
-      }
-    }
+    this.shared = await this.opening.wait(signal);
+    return { connection: this.shared, reused: false };
   }
 }
 
@@ -196,10 +165,8 @@ export class RedisClient implements Client {
     this.#closed = true;
     const servers = [...this.#servers.values()];
     this.#servers.clear();
-    for (const { opening } of servers) {
-      opening?.abort.abort(new Error("The client is closed"));
-      await opening?.promise.catch(() => {});
-    }
+    const closed = new Error("The client of Redis is closed");
+    await Promise.all(servers.map(({ opening }) => opening.cancel(closed)));
     const ends = [...this.#connections].map((connection) => connection.closed);
     await Promise.all(servers.map(({ pool }) => pool[Symbol.asyncDispose]()));
     for (const connection of this.#connections) connection.close();

@@ -1,0 +1,67 @@
+import { MongoClient } from "mongodb";
+import type { DatabaseTarget } from "../../src/clients/database.ts";
+import { MongodbClient } from "../../src/clients/mongodb/client.ts";
+import { mongoOperation } from "../../src/clients/mongodb/operations.ts";
+import { CuttingProxy } from "../_support/cutting_proxy.ts";
+import { FERRETDB, type FerretdbServer, noFerretdb, startFerretdb } from "../_support/ferretdb.ts";
+import { databaseSuite } from "./database_suite.ts";
+
+/** Asks the server with a driver of its own, beside the client under test. */
+async function beside<T>(
+  { address }: FerretdbServer,
+  ask: (db: ReturnType<MongoClient["db"]>) => Promise<T>,
+): Promise<T> {
+  const client = new MongoClient(`mongodb://${address}/`, {
+    directConnection: true,
+    auth: { username: FERRETDB.user, password: FERRETDB.password },
+  });
+  try {
+    return await ask(client.db("shop"));
+  } finally {
+    await client.close();
+  }
+}
+
+databaseSuite({
+  name: "MongoDB",
+  ids: "DB-03 DB-12 DB-23",
+  ignore: noFerretdb,
+  start: async () => {
+    const server = await startFerretdb({ auth: true });
+    // the server knows no operation that takes long
+    const proxy = new CuttingProxy(server.port, "never_answered");
+    const target: DatabaseTarget = {
+      ...{ alias: "@docs", host: "127.0.0.1", port: proxy.port, node: `127.0.0.1:${proxy.port}` },
+      ...{ ...FERRETDB, database: "shop", tls: false },
+    };
+    return {
+      target,
+      process: server.process,
+      wrong: {
+        password: { ...target, password: "not it" },
+        user: { ...target, user: "nobody" },
+      },
+      prepare: () =>
+        beside(server, async (db) => {
+          await db.collection("w").deleteMany({});
+        }),
+      writes: () => beside(server, (db) => db.collection("w").countDocuments()),
+      [Symbol.asyncDispose]: async () => {
+        await proxy[Symbol.asyncDispose]();
+        await server[Symbol.asyncDispose]();
+      },
+    };
+  },
+  make: () => {
+    const client = new MongodbClient();
+    return {
+      client,
+      read: (target) => client.request(target, mongoOperation("findone", ["w", {}])),
+      write: (target) => client.request(target, mongoOperation("insert", ["w", { n: 1 }])),
+      hang: (target) => client.request(target, mongoOperation("find", ["never_answered"])),
+      limits: { connections: 10, requests: 1010 },
+    };
+  },
+  fail: ({ client }, target) =>
+    (client as MongodbClient).request(target, mongoOperation("command", [{ nothing: 1 }])),
+});
