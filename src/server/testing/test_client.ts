@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
 import * as http from "node:http";
 import * as https from "node:https";
 import { resolve } from "node:path";
@@ -16,7 +18,7 @@ import { CookieJar } from "./cookie_jar.ts";
 export interface TestClientOptions {
   /** The script serves HTTPS; its certificate is not checked. Default false. */
   ssl?: boolean;
-  /** Keep what the server prints to itself; it is shown when it does not start. Default true. */
+  /** Keep what the server prints for `output()`, and show it when it does not start. Default true. */
   silent?: boolean;
   /** Start nothing: use the server that runs on that port already. Default false. */
   dry?: boolean;
@@ -63,7 +65,7 @@ export interface TestClient extends AsyncDisposable {
   readonly pid: number | undefined;
   /** Cookies kept, by name. */
   readonly cookies: ReadonlyMap<string, string>;
-  /** What the server has printed so far. */
+  /** What the server has printed so far; `""` when that is shown instead, or the server was running before. */
   output(): string;
   /** GET. */
   get(path: string, options?: TestRequestOptions): Promise<TestAnswer>;
@@ -118,7 +120,9 @@ export async function testClient(
     if (await answers(origin, deadline)) return new RunningClient(origin, server);
     const ended = await server.endedWithin(50);
     if (ended !== undefined) {
-      throw new Error(`${path} ended with code ${ended} before it served:\n${server.output()}`);
+      await server.stop();
+      const how = typeof ended === "number" ? `with code ${ended}` : `by ${ended}`;
+      throw new Error(`${path} ended ${how} before it served:\n${server.output()}`);
     }
     if (Date.now() > deadline) {
       await server.stop();
@@ -166,69 +170,71 @@ function answers(origin: string, deadline: number): Promise<boolean> {
   });
 }
 
-/** The process of the script. */
+/**
+ * The process of the script. What it prints goes to a file instead of a pipe: reading a pipe never ends
+ * while the server lives, and a test with leak checks would be blamed for it.
+ */
 class ServerProcess {
   readonly pid: number;
-  #child: Deno.ChildProcess;
+  readonly #child: ChildProcess;
+  /** Exit code, or the signal it was ended by. */
+  readonly #ended: Promise<number | string>;
+  #file: string | undefined;
   #output = "";
-  #readers: Promise<void>[];
   #stopped: Promise<void> | undefined;
 
   constructor(script: string, port: number, args: readonly string[], silent: boolean) {
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--quiet", "--no-prompt", script, ...args],
-      env: { [TEST_PORT_ENV]: String(port), [TEST_ADDRESS_ENV]: HOST },
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-    this.pid = this.#child.pid;
-    this.#readers = [this.#child.stdout, this.#child.stderr].map((stream) =>
-      this.#collect(stream, silent)
-    );
+    this.#file = silent ? Deno.makeTempFileSync({ prefix: "skitai-test-" }) : undefined;
+    const out = this.#file === undefined ? "inherit" : openSync(this.#file, "w");
+    try {
+      this.#child = spawn(
+        Deno.execPath(),
+        ["run", "-A", "--quiet", "--no-prompt", script, ...args],
+        {
+          env: {
+            ...Deno.env.toObject(),
+            [TEST_PORT_ENV]: String(port),
+            [TEST_ADDRESS_ENV]: HOST,
+          },
+          stdio: ["ignore", out, out],
+        },
+      );
+    } finally {
+      if (typeof out === "number") closeSync(out);
+    }
+    this.pid = this.#child.pid!;
+    this.#ended = new Promise((done) => {
+      this.#child.on("exit", (code, signal) => done(code ?? signal ?? 0));
+    });
   }
 
   output(): string {
+    if (this.#file !== undefined) this.#output = Deno.readTextFileSync(this.#file);
     return this.#output;
   }
 
-  async endedWithin(ms: number): Promise<number | undefined> {
-    let timer: number | undefined;
-    const wait = new Promise<void>((done) => {
-      timer = Number(setTimeout(done, ms));
+  async endedWithin(ms: number): Promise<number | string | undefined> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const wait = new Promise<undefined>((done) => {
+      timer = setTimeout(() => done(undefined), ms);
     });
-    const status = await Promise.race([this.#child.status, wait]);
+    const end = await Promise.race([this.#ended, wait]);
     clearTimeout(timer);
-    if (!status) return undefined;
-    await Promise.all(this.#readers);
-    return status.code;
+    return end;
   }
 
-  /** Asks it to stop, then insists. */
+  /** Asks it to stop, then insists. Its output stays known. */
   stop(): Promise<void> {
     return this.#stopped ??= (async () => {
-      this.#signal("SIGTERM");
-      if (await this.endedWithin(STOP_MS) === undefined) this.#signal("SIGKILL");
-      await this.#child.status;
-      await Promise.all(this.#readers);
+      this.#child.kill("SIGTERM");
+      if (await this.endedWithin(STOP_MS) === undefined) this.#child.kill("SIGKILL");
+      await this.#ended;
+      if (this.#file === undefined) return;
+      this.output();
+      const file = this.#file;
+      this.#file = undefined;
+      await Deno.remove(file);
     })();
-  }
-
-  #signal(signal: Deno.Signal): void {
-    try {
-      this.#child.kill(signal);
-    } catch (error) {
-      // It has ended on its own in the meantime, which is what was wanted.
-      if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
-    }
-  }
-
-  async #collect(stream: ReadableStream<Uint8Array>, silent: boolean): Promise<void> {
-    const decoder = new TextDecoder();
-    for await (const chunk of stream) {
-      this.#output += decoder.decode(chunk, { stream: true });
-      if (!silent) await Deno.stderr.write(chunk);
-    }
   }
 }
 
