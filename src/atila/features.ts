@@ -30,6 +30,7 @@ import {
 } from "./cors.ts";
 import { EventBus, type EventHandler, events } from "./events.ts";
 import { Hooks, isAnswer } from "./hooks.ts";
+import { type OpenApiOptions, openApiRoutes } from "./openapi/routes.ts";
 import { authenticateBy, type Guard, type Route, type RouteFacts } from "./route.ts";
 import { scopeOf } from "./scope.ts";
 import { type ServiceOptions, Services, type ServiceTarget } from "./services.ts";
@@ -578,6 +579,16 @@ export abstract class AppFeatures {
   }
   set accessControlMaxAge(seconds: number) {
     this.#maxAge = checkMaxAge("app.accessControlMaxAge", seconds) ?? 0;
+  }
+
+  /**
+   * Serves a page to browse the routes of the app at a path, and their OpenAPI 3.1 description at
+   * `<path>/openapi.json`. Nothing of it is loaded from elsewhere.
+   *
+   * @throws {TypeError} for a path that is none.
+   */
+  openapi(path: string, options: OpenApiOptions = {}): void {
+    openApiRoutes(this.#self, path, options);
   }
 
   /**

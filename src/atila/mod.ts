@@ -67,6 +67,8 @@ export {
   type PermissionHandler,
   type TransparentGuard,
 } from "./features.ts";
+export type { OpenApiInfo } from "./openapi/document.ts";
+export type { OpenApiOptions } from "./openapi/routes.ts";
 export { Scope, type ScopeOptions } from "./scope.ts";
 export type { ServiceModule, ServiceOptions, ServiceTarget } from "./services.ts";
 export { Atilary, type SubAppPlace } from "./sub_app.ts";
