@@ -159,6 +159,46 @@ Deno.test("HTTP-03 edge half a body is cut over HTTP/1.1, and its stream alone o
   assert.deepEqual(failures, [408, 408]);
 });
 
+Deno.test("HTTP-03 edge a response to a slow client goes on, to one that takes nothing it ends", async () => {
+  const size = 16_000_000;
+  const delivered: Record<string, boolean> = {};
+  await using server = await startTestFront("edge", (_req, ctx) => {
+    ctx.completion.then((completion) => delivered[ctx.path] = completion.delivered);
+    if (ctx.path.startsWith("/bytes")) return new Response(new Uint8Array(size));
+    let left = size / 100_000;
+    return new Response(
+      new ReadableStream({
+        pull(controller) {
+          if (left-- === 0) controller.close();
+          else controller.enqueue(new Uint8Array(100_000));
+        },
+      }),
+    );
+  }, { limits: { requestTimeoutSeconds: 1 } });
+  const buffer = new Uint8Array(64 * 1024);
+  /** Takes the response slowly for a few seconds, then the rest of it. */
+  const takeAll = async (path: string) => {
+    using client = await RawClient.connect(server.port, { reads: false });
+    await client.send(`GET ${path} HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+    const slowUntil = performance.now() + 4000;
+    let taken = 0;
+    for (;;) {
+      const count = await client.take(buffer);
+      if (count === undefined) return taken;
+      taken += count;
+      if (performance.now() < slowUntil) await delay(120);
+    }
+  };
+  const slow = ["/bytes", "/stream"].map(takeAll);
+  using deaf = await RawClient.connect(server.port, { reads: false });
+  await deaf.send(`GET /bytes/deaf HTTP/1.1\r\n${HOST}\r\n`);
+  await eventually(() => delivered["/bytes/deaf"] === false, "the deaf one is cut");
+  for (const taken of await Promise.all(slow)) assert.ok(taken > size, `${taken} bytes`);
+  await eventually(() => Object.keys(delivered).length === 3, "all are over");
+  assert.deepEqual(delivered, { "/bytes": true, "/stream": true, "/bytes/deaf": false });
+  assert.equal(server.zombies(), 1);
+});
+
 Deno.test("HTTP-37 edge a client that floods with requests and waits for no answer is cut", async () => {
   let begun = 0;
   await using server = await startTestFront("edge", async () => {

@@ -39,6 +39,7 @@ import {
   type Refusal,
   TOO_SLOW,
 } from "./request_rules.ts";
+import { peerKey, readSendQueues } from "./send_queues.ts";
 import { sweepInterval } from "./stall_watch.ts";
 
 /** Starts the `edge` front. */
@@ -66,6 +67,8 @@ const LINGER_MS = 2000;
 const HALF_OPEN_MS = 5000;
 /** A body's rate is measured over this time. */
 const RATE_WINDOW_MS = 5000;
+/** A look at the system's buffers that took long is not repeated until so many times that has passed. */
+const LOOK_SHARE = 20;
 /** What is left of an unread request body is read and dropped up to this size, to keep the connection. */
 const MAX_DROPPED_BYTES = 64 * 1024;
 /** Streams that a client may have open at once (HTTP/2). */
@@ -93,6 +96,8 @@ class EdgeFront implements Front {
   /** By address and port of the peer, until the handshake tells which socket is whose. */
   readonly #handshakes = new Map<string, EdgeConnection>();
   readonly #sweeper: ReturnType<typeof setInterval>;
+  #nextLookAt = 0;
+  #looking: Promise<void> | undefined;
   #isDraining = false;
   #shutdown: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
@@ -511,12 +516,45 @@ class EdgeFront implements Front {
 
   #sweep(): void {
     const now = performance.now();
+    let areSome = false;
     for (const connection of this.#connections) {
       const problem = this.#problemOf(connection, now);
-      if (problem === undefined) continue;
+      if (problem === undefined) {
+        areSome ||= this.#isSlow(connection, now);
+        continue;
+      }
       this.#options.counters.zombie();
       this.#refusals.write(`cut: ${connection.address}, ${problem}`);
     }
+    if (areSome && now >= this.#nextLookAt) {
+      this.#nextLookAt = Number.POSITIVE_INFINITY;
+      this.#looking = this.#lookAtQueues();
+    }
+  }
+
+  /** A piece of a response has been on its way for a while; over HTTP/2 of the only one. */
+  #isSlow({ exchanges }: EdgeConnection, now: number): boolean {
+    const exchange = exchanges[0];
+    return exchange !== undefined && exchanges.length === 1 && exchange.isSending &&
+      now - exchange.movedAt > this.#options.limits.requestTimeoutSeconds * 1000 / 4;
+  }
+
+  /** Whoever takes what the system has buffered for him is slow, not stalled. */
+  async #lookAtQueues(): Promise<void> {
+    const begun = performance.now();
+    const queues = await readSendQueues(this.address.port);
+    const now = performance.now();
+    if (queues === undefined) return;
+    for (const connection of this.#connections) {
+      if (!this.#isSlow(connection, now)) {
+        connection.unsent = 0;
+        continue;
+      }
+      const { address, port, unsent } = connection;
+      connection.unsent = queues.get(peerKey(address, port)) ?? 0;
+      if (connection.unsent < unsent) connection.exchanges[0]!.movedAt = now;
+    }
+    this.#nextLookAt = now + (now - begun) * LOOK_SHARE;
   }
 
   /** Closes the connection, or resets a stream of it, where a limit has been passed; tells which. */
@@ -616,6 +654,7 @@ class EdgeFront implements Front {
     grace.cancel();
     await draining;
     clearInterval(this.#sweeper);
+    await this.#looking;
     this.#refusals.flush();
   }
 

@@ -42,6 +42,8 @@ export class EdgeConnection {
   lingeringSince = 0;
   /** Streams that the client may still reset (HTTP/2). */
   resets: ResetBudget | undefined;
+  /** Bytes that the system had to send when that was looked at; 0 while nobody looks. */
+  unsent = 0;
   /** What comes cannot be understood any more (HTTP/1). */
   isBroken = false;
   /** It was closed for what its client does. */
@@ -84,6 +86,7 @@ export class EdgeConnection {
     if (exchanges.length > 0) return;
     this.idleSince = performance.now();
     this.bytesWhenIdle = this.socket.bytesRead;
+    this.unsent = 0;
     // Node gives the socket to the next response in a moment.
     if (this.waiting.length > 0) queueMicrotask(() => this.#takeNext());
   }
