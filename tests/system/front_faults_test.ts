@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Handler } from "../../src/core/handler.ts";
 import type { FrontServiceSetup } from "../_support/front_service.ts";
-import { ask, eventually, RawClient, startTestFront, testTls } from "../_support/fronts.ts";
+import { ask, eventually, RawClient, run, startTestFront, testTls } from "../_support/fronts.ts";
 import {
   concat,
   FLAG,
@@ -82,6 +82,43 @@ Deno.test("HTTP-02 HTTP-04 HTTP-37 edge 1000 silent and half connections are cut
   const cut = server.log.lines.filter((line) => / cut: |408 to/.test(line)).length;
   assert.ok(cut > 0 && cut < 500, `${cut} lines`);
   assert.ok(server.log.lines.some((line) => /\d+ more refused or cut/.test(line)));
+});
+
+Deno.test("HTTP-04 HTTP-12 edge over TLS whoever does not come to a request is cut", async () => {
+  const tls = await testTls();
+  await using server = await startTestFront("edge", OK, {
+    tls,
+    limits: { headerTimeoutSeconds: 0.8, keepAliveSeconds: 0.8 },
+  });
+  // Nothing, half a greeting, and something that is none.
+  using silent = await RawClient.connect(server.port);
+  using half = await RawClient.connect(server.port);
+  await half.send(Uint8Array.of(0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00));
+  using plain = await RawClient.connect(server.port);
+  await plain.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
+  // The handshake and no request, over both versions; a header block without its end.
+  const options = { hostname: "localhost", port: server.port, caCerts: [tls.cert] };
+  using http1 = await Deno.connectTls(options);
+  await http1.handshake();
+  using quiet = await RawHttp2.connect(server.port, tls.cert);
+  using cut = await RawHttp2.connect(server.port, tls.cert);
+  await cut.send(frame(FRAME.HEADERS, FLAG.END_STREAM, 1, requestBlock("GET", "/")));
+  using half1 = await Deno.connectTls(options);
+  await half1.write(new TextEncoder().encode(`GET / HTTP/1.1\r\n${HOST}`));
+
+  assert.equal(await silent.end(), "");
+  await half.end();
+  await plain.end();
+  assert.equal(await http1.read(new Uint8Array(1)).catch(() => null), null);
+  await Promise.all([quiet.ended, cut.ended]);
+  const answer = new Uint8Array(1000);
+  const count = await half1.read(answer).catch(() => null);
+  if (count !== null) assert.match(new TextDecoder().decode(answer), /^HTTP\/1\.1 408 /);
+  await eventually(() => server.front.connections() === 0, "all are gone");
+  assert.equal(server.zombies(), 6);
+  // Others are served by it all the time.
+  const output = await run("curl", "-sSk", "-m", "10", `https://localhost:${server.port}/`);
+  assert.equal(output, "ok");
 });
 
 Deno.test("HTTP-37 edge a header that comes byte by byte is cut, on a new and on a used connection", async () => {
