@@ -5,6 +5,7 @@
  * @module
  */
 
+import { join } from "node:path";
 import type { LifecyclePhase, MountedApp } from "../core/app.ts";
 import { runOutside } from "../core/context.ts";
 import { installBodyMeter } from "../core/body_size.ts";
@@ -19,16 +20,22 @@ import { standardHeaders } from "../middleware/standard_headers.ts";
 import { transaction } from "../middleware/transaction.ts";
 import type { LoggerHandle } from "../store/logs.ts";
 import { openCounters, type SharedCounters } from "../store/shared_counters.ts";
+import { openRevocations } from "../was/revocations.ts";
 import { openSharedState } from "../was/shared.ts";
 import { wac } from "../was/wac.ts";
 import { chooseFront } from "./choose_front.ts";
 import { DEFAULT_FRONT_LIMITS, type Front, type FrontOptions } from "./front.ts";
+import { makeVarDirectory } from "./instance/var_directory.ts";
 import { Maintenance } from "./maintenance.ts";
 import { createMountTable, type MountTable } from "./mount_table.ts";
 import { openLogs } from "./open_logs.ts";
+import { getVarPath } from "./paths.ts";
 import type { RunSettings } from "./run_settings.ts";
 import { workerNames } from "./server.ts";
 import type { Service } from "./service.ts";
+
+/** Seconds between two looks at what other engines of the service have revoked. */
+const REVOCATION_SECONDS = 2;
 
 /** What a runner decides for an engine. */
 export interface EngineOptions {
@@ -96,6 +103,11 @@ export const startEngine: StartEngine = async (service, options) => {
     : (await import("./tls.ts")).loadTls(service.ssl);
   const counters = openCounters(options.shared, options.workerIndex);
   begun.use(openSharedState(options.shared));
+  const revocations = begun.use(openRevocations(options.shared, {
+    directory: join(getVarPath(), "revocations"),
+    prepare: makeVarDirectory,
+    log,
+  }));
   const table = await runOutside(() =>
     createMountTable(service.mounts, {
       log: logger.get("app"),
@@ -146,6 +158,10 @@ export const startEngine: StartEngine = async (service, options) => {
   }
   const maintenance = begun.use(new Maintenance(log));
   maintenance.add("backends", () => wac.backends.maintain());
+  // Workers share what one of them reads; an engine that takes over, or goes, learns from the other one.
+  if (options.workerIndex === 0) {
+    maintenance.add("revocations", () => revocations.refresh(), REVOCATION_SECONDS);
+  }
   for (const app of table.apps) {
     const { maintainSeconds } = app;
     if (maintainSeconds === undefined) continue;

@@ -5,7 +5,7 @@
  */
 
 import { createShared } from "../store/shared_counters.ts";
-import { STATE_BYTES } from "../store/shared_state.ts";
+import { SHARED_BYTES } from "../was/revocations.ts";
 import { wac } from "../was/wac.ts";
 import type { Engine, StartEngine } from "./engine.ts";
 import { setProcessTitle } from "./process_title.ts";
@@ -36,7 +36,7 @@ export async function runSingle(
     port: settings.port,
     reusePort: false,
     workerIndex: 0,
-    shared: createShared(1, STATE_BYTES),
+    shared: createShared(1, SHARED_BYTES),
     reloaded: false,
     ownsLogs: true,
     run: settings,

@@ -41,6 +41,8 @@ export interface RevocationOptions {
   readonly byteOffset?: number;
   /** Directory to keep them in; made with the first entry. Default: they end with the engine. */
   readonly directory?: string;
+  /** Makes the directory above that one, when the first entry is to be kept and it is not there. */
+  readonly prepare?: () => Promise<unknown>;
   /** Where trouble is told. */
   readonly log?: Log;
 }
@@ -49,6 +51,10 @@ export interface RevocationOptions {
 export class Revocations {
   #words: Int32Array<SharedArrayBuffer>;
   #directory: string | undefined;
+  #prepare: (() => Promise<unknown>) | undefined;
+  /** Lines that wait for the directory. */
+  #waiting: { path: string; line: string }[] = [];
+  #preparing: Promise<void> | undefined;
   #log: Log | undefined;
   /** What was read of each file so far. */
   #read = new Map<string, number>();
@@ -61,6 +67,7 @@ export class Revocations {
     this.#words = new Int32Array(buffer, byteOffset, REVOCATION_BYTES / 4);
     Atomics.compareExchange(this.#words, HEADER_MAGIC, 0, MAGIC);
     this.#directory = options.directory;
+    this.#prepare = options.prepare;
     this.#log = options.log;
     this.refresh();
   }
@@ -93,6 +100,11 @@ export class Revocations {
       if (words[at] === a && words[at + 1] === b && words[at + 2] === c && until > now) return true;
     }
     return false;
+  }
+
+  /** Waits until everything is kept. */
+  async settle(): Promise<void> {
+    await this.#preparing;
   }
 
   /** How many were dropped while they were in force, because the table was full. */
@@ -176,18 +188,28 @@ export class Revocations {
     if (this.#directory === undefined) return;
     const line = `${hex(a)}${hex(b)}${hex(c)} ${until}\n`;
     const path = join(this.#directory, String(Math.floor(until / DAY)));
-    const options: Deno.WriteFileOptions = { append: true, mode: 0o600 };
     try {
-      try {
-        Deno.writeTextFileSync(path, line, options);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-        Deno.mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
-        Deno.writeTextFileSync(path, line, options);
-      }
+      append(path, line);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) return this.#complain(error);
+      this.#waiting.push({ path, line });
+      this.#preparing ??= this.#makeDirectory(this.#directory);
+    }
+  }
+
+  async #makeDirectory(directory: string): Promise<void> {
+    try {
+      await this.#prepare?.();
+      Deno.mkdirSync(directory, { recursive: this.#prepare === undefined, mode: 0o700 });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) this.#complain(error);
+    }
+    try {
+      for (const { path, line } of this.#waiting.splice(0)) append(path, line);
     } catch (error) {
       this.#complain(error);
     }
+    this.#preparing = undefined;
   }
 
   #readFile(path: string, name: string): void {
@@ -229,6 +251,10 @@ export class Revocations {
 
 /** Says that an entry is being written: an end nobody waits for. */
 const BUSY = 0x7fffffff;
+
+function append(path: string, line: string): void {
+  Deno.writeTextFileSync(path, line, { append: true, mode: 0o600 });
+}
 
 function slotAt(hash: number, step: number): number {
   return FIRST_SLOT + (((hash >>> 0) + step) % SLOTS) * WORDS;

@@ -4,9 +4,12 @@
  * @module
  */
 
+import { REVOCATION_BYTES, type RevocationOptions, Revocations } from "../store/revocations.ts";
 import { behindCounters } from "../store/shared_counters.ts";
-import { type RevocationOptions, Revocations } from "../store/revocations.ts";
 import { STATE_BYTES } from "../store/shared_state.ts";
+
+/** Bytes that the workers of an engine share behind their counters: state and locks, then revocations. */
+export const SHARED_BYTES: number = STATE_BYTES + REVOCATION_BYTES;
 
 let opened: Revocations | undefined;
 
@@ -18,15 +21,16 @@ export function revocations(): Revocations {
 /** Takes the memory an engine has handed over. What gives it back is returned. @internal */
 export function openRevocations(
   shared: SharedArrayBuffer,
-  options: Pick<RevocationOptions, "directory" | "log">,
-): Disposable & { refresh(): void } {
+  options: Omit<RevocationOptions, "buffer" | "byteOffset">,
+): AsyncDisposable & { refresh(): void } {
   const byteOffset = behindCounters(shared) + STATE_BYTES;
   const mine = new Revocations({ ...options, buffer: shared, byteOffset });
   opened = mine;
   return {
     refresh: () => mine.refresh(),
-    [Symbol.dispose]() {
+    async [Symbol.asyncDispose]() {
       if (opened === mine) opened = undefined;
+      await mine.settle();
     },
   };
 }

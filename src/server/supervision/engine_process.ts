@@ -6,7 +6,7 @@
 
 import process from "node:process";
 import { createShared } from "../../store/shared_counters.ts";
-import { STATE_BYTES } from "../../store/shared_state.ts";
+import { SHARED_BYTES } from "../../was/revocations.ts";
 import { wac } from "../../was/wac.ts";
 import type { StartEngine } from "../engine.ts";
 import { setProcessTitle } from "../process_title.ts";
@@ -179,7 +179,7 @@ async function ownBody(
     port: start.port,
     reusePort: true,
     workerIndex: 0,
-    shared: createShared(1, STATE_BYTES),
+    shared: createShared(1, SHARED_BYTES),
     reloaded: start.reloaded,
     ownsLogs: false,
     run: settings,
@@ -220,7 +220,7 @@ async function hostBody(
   wac.logger = openLogs(service, settings, false);
   wac.workerId = "M";
   const host: WorkerHost = new WorkerHost({
-    start: { ...start, skitai: "worker", shared: createShared(settings.workers, STATE_BYTES) },
+    start: { ...start, skitai: "worker", shared: createShared(settings.workers, SHARED_BYTES) },
     count: settings.workers,
     log: wac.logger.get("server"),
     events: {
