@@ -111,6 +111,7 @@ export {
   PROTO_WSS,
 } from "./src/was/aliases.ts";
 export type { AliasOptions, AliasType } from "./src/was/aliases.ts";
+export type { Cluster, Clusters, ClusterStatus } from "./src/was/clusters.ts";
 export { setMaxRcache } from "./src/was/kept_outcome.ts";
 export { addlu, defgs, deflu, lukeys, trackers } from "./src/was/shared.ts";
 export type { HeldLock, LockOptions } from "./src/store/shared_state.ts";

@@ -7,6 +7,7 @@
 import type { Logger } from "../core/log.ts";
 import { consoleLogger } from "../store/logs.ts";
 import { type BackendClients, backends } from "./backend_clients.ts";
+import { Clusters } from "./clusters.ts";
 import { atilaOnly, Was } from "./was.ts";
 
 /** Facts and shared objects of the worker. */
@@ -27,6 +28,8 @@ export class Wac {
   broadcast: ((was: unknown, event: string, args: readonly unknown[]) => void) | undefined;
   /** Backend clients of this worker: counts, sweeping, closing. */
   readonly backends: BackendClients = backends;
+  /** The groups of servers behind the aliases: who is in use, who is out, and changing that. */
+  readonly clusters: Clusters = new Clusters();
 
   /**
    * Makes `was[name]` give the object, in every app of this worker.

@@ -74,8 +74,9 @@ Deno.test("OPS-02 when more than half are out, all are used again, and who answe
   assert.ok(!/[ab]/.test(requests(20, allWell)), "half is not more than half");
   requests(9, down("a", "b", "c"));
   assert.equal(balancer.inUse, 1);
-  const used = requests(8, down("a", "b"));
+  const used = requests(8, down("a", "b", "c"));
   for (const node of "abcd") assert.ok(used.includes(node), `${node} is used again`);
+  requests(4, down("a", "b"));
   assert.equal(stateOf("c").state, "active", "it answered");
 });
 
