@@ -25,6 +25,13 @@ export async function main(args: readonly string[]): Promise<number> {
   program.command("status")
     .description("list every service of this machine and whether it runs")
     .action(status);
+  program.command("client")
+    .description("write TypeScript declarations of the routes of an app, for createClient")
+    .argument("<script>", "file that exports the app, or that mounts it")
+    .option("--export <name>", 'name of the export that is the app (default: "app")')
+    .option("--point <prefix>", "prefix the app is mounted at, where the script does not mount it")
+    .addHelpText("after", "\nExample:\n  skitai client app.ts > api.d.ts")
+    .action(client);
   program.on("command:*", ([name]: string[]) => {
     console.error(`unknown command "${name}"; see skitai --help`);
     throw new CommanderError(1, "skitai.unknownCommand", `unknown command "${name}"`);
@@ -52,6 +59,26 @@ async function status(): Promise<void> {
     const colour = instance.pid === undefined ? colors.dim : colors.green;
     console.log(`${instance.name.padEnd(width)}  ${colour(text)}`);
   }
+}
+
+async function client(
+  script: string,
+  options: { export?: string; point?: string },
+): Promise<void> {
+  // What the script prints while it is loaded must not end up among the declarations.
+  const { log, info, debug } = console;
+  console.log = console.info = console.debug = console.error;
+  let text: string;
+  try {
+    const { declareClient } = await import("./src/server/commands/client_declarations.ts");
+    text = await declareClient(script, options, (problem) => console.error(`warning: ${problem}`));
+  } catch (error) {
+    console.error(`skitai client: ${error instanceof Error ? error.message : String(error)}`);
+    throw new CommanderError(1, "skitai.client", "failed");
+  } finally {
+    Object.assign(console, { log, info, debug });
+  }
+  console.log(text.trimEnd());
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -301,6 +301,11 @@ export abstract class AppFeatures {
     return await (this.#services?.umount(module) ?? false);
   }
 
+  /** Resolves when no service module is being mounted any more. */
+  async ready(): Promise<void> {
+    await this.#services?.settled();
+  }
+
   /** Mounts a sub-app below a prefix. @throws {TypeError} for anything else. */
   mount(part: Atilary, point: string): void {
     checkPart(part, point);
@@ -318,7 +323,7 @@ export abstract class AppFeatures {
   /** Runs what has to be done around the hooks of a phase. @internal */
   protected async beforePhase(phase: string): Promise<void> {
     if (phase === "beforeMount") {
-      await this.#services?.settled();
+      await this.ready();
       await this.emitWith(wac, events.appStarting, []);
     }
   }
