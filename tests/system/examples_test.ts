@@ -157,6 +157,37 @@ const PROGRAMS: Record<string, Program> = {
     },
   },
 
+  "uploads/app.ts": {
+    needs: ["curl"],
+    args: (directory) => ["--into", directory],
+    async check(client, directory) {
+      const photo = crypto.getRandomValues(new Uint8Array(50_000));
+      const file = await Deno.makeTempFile({ suffix: "_a b.jpg" });
+      try {
+        await Deno.writeFile(file, photo);
+        const names = [`photos=@${file};filename=../a b.jpg`, `photos=@${file};filename=a b.jpg`];
+        const form = names.flatMap((name) => ["-F", name]);
+        const sent = await curl("-o", "/dev/null", "-w", "%{http_code}", ...form, client.origin);
+        assert.equal(sent, "303");
+      } finally {
+        await Deno.remove(file);
+      }
+      const page = await client.get("/");
+      assert.deepEqual([...page.text.matchAll(/">(.*)<\/a>/g)].map(([, name]) => name), [
+        "a b.1.jpg",
+        "a b.jpg",
+      ]);
+      const back = await client.get("/photos/a%20b.1.jpg");
+      assert.deepEqual(new Uint8Array(back.content), photo);
+      assert.match(
+        back.headers.get("content-disposition")!,
+        /^attachment; filename="a b\.1\.jpg"$/,
+      );
+      assert.equal((await client.get("/photos/..%2Fapp.ts")).statusCode, 404);
+      assert.equal((await Array.fromAsync(Deno.readDir(directory))).length, 2);
+    },
+  },
+
   "https.ts": {
     ssl: true,
     needs: ["openssl", "curl"],
