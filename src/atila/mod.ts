@@ -77,6 +77,14 @@ export type { JinjaOverlay } from "./templates/overlay.ts";
 export type { ChangeHook } from "./watched.ts";
 export { type FailedHook, Hooks, type RequestHook, type WacHook, type WasHook } from "./hooks.ts";
 export {
+  Answers,
+  type AnswersOf,
+  type FuturesOptions,
+  FuturesResponse,
+} from "./futures_response.ts";
+export {
+  type AnyDatabase,
+  type NamedMethod,
   type NamedResult,
   type PromiseData,
   type PromiseHandler,

@@ -33,7 +33,7 @@ export interface PromiseData {
 }
 
 /** A request method whose first argument is the id of the request. */
-type NamedMethod = (id: string, uri: string, data?: unknown, options?: ReqOptions) => void;
+export type NamedMethod = (id: string, uri: string, data?: unknown, options?: ReqOptions) => void;
 
 type Kind = "get" | "head" | "options" | "delete" | "post" | "put" | "patch" | "upload";
 
@@ -338,6 +338,6 @@ export class ResponsePromise implements AsyncIterable<Chunk> {
   }
 }
 
-/** A database of any type. */
+/** A database of any type; what is called on it is a request. */
 // deno-lint-ignore no-explicit-any -- the caller knows which database it is
-type AnyDatabase = Record<string, (...args: any[]) => void>;
+export type AnyDatabase = Record<string, (...args: any[]) => void>;
