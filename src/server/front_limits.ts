@@ -5,11 +5,21 @@
  */
 
 import { ConfigError } from "../core/errors.ts";
-import type { FrontLimits } from "./front.ts";
 import { checkOptions, service } from "./service.ts";
 
 /** Options of {@link setFrontLimits}. The `edge` front enforces them; `fast` has no means to. */
-export type FrontLimitOptions = Omit<FrontLimits, "keepAliveSeconds" | "requestTimeoutSeconds">;
+export interface FrontLimitOptions {
+  /** Seconds from the first byte of a connection or request until its header is complete. Default 10. */
+  headerTimeoutSeconds: number;
+  /** Largest request header in bytes, names and values. Default 32 768. Larger ones are answered 431. */
+  maxHeaderBytes: number;
+  /** Slowest body a client may send, bytes a second, measured over five seconds. Default 150; 0 for any. */
+  minBodyBytesPerSecond: number;
+  /** Most open connections of a worker. Default 10 000. */
+  maxConnections: number;
+  /** Most open connections of a worker from one address. Default: no limit. */
+  maxConnectionsPerAddress: number;
+}
 
 /** Least and most that a limit may be, and whether it is a whole number. */
 const RANGES: Readonly<Record<keyof FrontLimitOptions, readonly [number, number, boolean]>> = {
@@ -23,13 +33,6 @@ const RANGES: Readonly<Record<keyof FrontLimitOptions, readonly [number, number,
 /**
  * Sets limits for clients of the `edge` front; what is not named stays as it is. The keep-alive and
  * request timeouts have functions of their own, `setKeepAlive` and `setRequestTimeout`.
- *
- * - `headerTimeoutSeconds`: from the first byte to the end of the header, and from the accepted
- *   connection to its first request. Default 10.
- * - `maxHeaderBytes`: largest header of a request. Default 32 768. Larger ones are answered 431.
- * - `minBodyBytesPerSecond`: slowest request body, measured over five seconds. Default 150; 0 turns it off.
- * - `maxConnections`: open connections of one worker. Default 10 000.
- * - `maxConnectionsPerAddress`: open connections of one client address and worker. Default: no limit.
  *
  * @throws {ConfigError} for an unknown name. @throws {TypeError} for what is not a number.
  * @throws {RangeError} for a number out of range.
