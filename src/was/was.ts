@@ -7,6 +7,9 @@
 import { type RequestContext, runningContext } from "../core/context.ts";
 import { nextChildIds, transactionText } from "../core/transaction.ts";
 import type { OffloadPool } from "../clients/offload/pool.ts";
+import { type SqlGenerator, sqlGenerator } from "../clients/sql/generator.ts";
+import type { SqlDialect } from "../clients/sql/conditions.ts";
+import type { SqlMaps } from "../clients/sql/maps.ts";
 import { type Alias, aliases, type AliasRegistry, findAlias } from "./aliases.ts";
 import type { UploadData } from "./encode_data.ts";
 import {
@@ -15,8 +18,10 @@ import {
   type RequestMethod,
   requestMethod,
 } from "./http_requests.ts";
-import type { DatabaseOwner } from "./database_call.ts";
+import { type BackendMethod, backendMethod, type BackendOwner } from "./backend.ts";
+import { type MongodbMethod, mongodbMethod } from "./mongodb.ts";
 import { type PostgresqlMethod, postgresqlMethod } from "./postgresql.ts";
+import { type RedisMethod, redisMethod } from "./redis.ts";
 import { type Sqlite3Method, sqlite3Method } from "./sqlite3.ts";
 import type { HeldLock, LockOptions } from "../store/shared_state.ts";
 import type { BalanceFacts } from "../net/balance/policy.ts";
@@ -36,13 +41,17 @@ interface Broadcasting {
  * What a handler asks backends, logs and shared state through. One is made per request, on first use;
  * Atila extends it with the request, the response, templates and so on.
  */
-export class Was implements Requester, DatabaseOwner {
+export class Was implements Requester, BackendOwner {
   /** Context of the request; `undefined` in life-cycle hooks, where no request runs. */
   readonly ctx: RequestContext | undefined;
 
   #methods: Partial<Record<RequestKind, RequestMethod>> | undefined;
   #sqlite3: Sqlite3Method | undefined;
   #postgresql: PostgresqlMethod | undefined;
+  #redis: RedisMethod | undefined;
+  #mongodb: MongodbMethod | undefined;
+  #backend: BackendMethod | undefined;
+  #sql: SqlGenerator | undefined;
 
   /** Binds the object to a request, or to none. */
   constructor(ctx?: RequestContext) {
@@ -107,6 +116,39 @@ export class Was implements Requester, DatabaseOwner {
   /** PostgreSQL databases: `was.postgresql("@shop").execute("select …", [7])`, or by server. */
   get postgresql(): PostgresqlMethod {
     return this.#postgresql ??= postgresqlMethod(this);
+  }
+
+  /** Redis databases: `was.redis("@cache").get("greeting")`, or by server. */
+  get redis(): RedisMethod {
+    return this.#redis ??= redisMethod(this);
+  }
+
+  /** MongoDB databases: `was.mongodb("@docs").find("pages", { public: true })`, or by server. */
+  get mongodb(): MongodbMethod {
+    return this.#mongodb ??= mongodbMethod(this);
+  }
+
+  /** Whatever an alias names: `was.backend("@shop").execute("select …")`. */
+  get backend(): BackendMethod {
+    return this.#backend ??= backendMethod(this);
+  }
+
+  /**
+   * The SQL generator of the app, for statements that are run elsewhere; also a tag of templates:
+   * `` was.sql`price < ${10}` ``. A file in the directory of statements is a member by its name.
+   */
+  get sql(): SqlGenerator {
+    return this.#sql ??= sqlGenerator(this.sqlDialect, this.sqlMaps);
+  }
+
+  /** Statements in files; none unless the app has some. */
+  get sqlMaps(): SqlMaps | undefined {
+    return undefined;
+  }
+
+  /** Database the generator writes for. */
+  protected get sqlDialect(): SqlDialect {
+    return "postgresql";
   }
 
   /**

@@ -1,0 +1,157 @@
+/**
+ * Redis as handlers use it: every command is a method, every reply a future.
+ *
+ * @module
+ */
+
+import type { Outcome } from "../clients/contract.ts";
+import type { DatabaseTarget } from "../clients/database.ts";
+import type { RedisClient } from "../clients/redis/client.ts";
+import { readsOnly, type RedisCommand, type RedisValue } from "../clients/redis/commands.ts";
+import type { AliasMember } from "./aliases.ts";
+import { backendKeepAlive, backends } from "./backend_clients.ts";
+import {
+  type Asking,
+  type DatabaseOptions,
+  type DatabaseOwner,
+  findPlace,
+  needAlias,
+  needNoCallback,
+  type Place,
+  type ServerOptions,
+  startOnAll,
+  startOnOne,
+  targetOf,
+} from "./database_call.ts";
+import type { Future } from "./future.ts";
+import type { MapFuture } from "./map_future.ts";
+import { serverMember } from "./server_member.ts";
+
+/** A database of Redis. Any command is a method: `redis.lrange("names", 0, -1)`. */
+export interface RedisDatabase {
+  /** Sends a command by name, also one of two words: `call("client", "list")`. */
+  call<R = unknown>(command: string, ...args: RedisValue[]): Future<R>;
+  /** Runs commands as a transaction; the data are their replies: `multi([["incr", "a"], ["get", "b"]])`. */
+  multi<R = unknown[]>(commands: readonly RedisCommand[]): Future<R>;
+  // deno-lint-ignore no-explicit-any -- each command has replies of its own
+  readonly [command: string]: (...args: any[]) => Future<any>;
+}
+
+/** A group of databases that all get each command. */
+export interface RedisGroup {
+  /** As `call` of a single one; gives a result for each member. */
+  call<R = unknown>(command: string, ...args: RedisValue[]): MapFuture<R>;
+  /** As `multi` of a single one. */
+  multi<R = unknown[]>(commands: readonly RedisCommand[]): MapFuture<R>;
+  // deno-lint-ignore no-explicit-any -- each command has replies of its own
+  readonly [command: string]: (...args: any[]) => MapFuture<any>;
+}
+
+/** Options of Redis. */
+// deno-lint-ignore no-explicit-any -- each command has replies of its own
+export type RedisOptions = ServerOptions<any>;
+
+/** `was.redis`. */
+export interface RedisMethod {
+  /**
+   * A database by `@alias`, where the member with the least load gets each command, or by the address of
+   * a server: `"user:password@host:6379/3"`.
+   *
+   * @throws {TypeError} without a target, with an unknown alias or option, or an alias of another
+   * type.
+   */
+  (target: string, options?: RedisOptions): RedisDatabase;
+  /** A database by server and number. */
+  (server: string, dbno: number, options?: RedisOptions): RedisDatabase;
+  /** As a plain call, but only to an alias. */
+  lb(target: string, options?: RedisOptions): RedisDatabase;
+  /** Every member of an alias at once. A callback is not possible. */
+  map(target: string, options?: Omit<RedisOptions, "callback">): RedisGroup;
+}
+
+/** Makes `was.redis` of an owner. */
+export function redisMethod(owner: DatabaseOwner): RedisMethod {
+  const method = (target: string, ...rest: unknown[]): RedisDatabase => {
+    const numbered = typeof rest[0] === "number" || typeof rest[0] === "string";
+    const dbno = numbered ? databaseNumber(rest[0]) : undefined;
+    const options = (numbered ? rest[1] : rest[0]) as RedisOptions | undefined ?? {};
+    const place = findPlace(
+      owner,
+      "redis",
+      "Redis",
+      target,
+      { ...options },
+      (text) => serverMember(text, "redis", { dbname: dbno, ssl: options.ssl, ca: options.ca }),
+    );
+    return commands((asking) => startOnOne(owner, place, asking, options), place, options);
+  };
+  method.lb = (target: string, options: RedisOptions = {}) => {
+    needAlias("balance", target);
+    return method(target, options);
+  };
+  method.map = (target: string, options: DatabaseOptions = {}): RedisGroup => {
+    needAlias("map", target);
+    needNoCallback(target, options);
+    const place = findPlace(owner, "redis", "Redis", target, { ...options });
+    return commands(
+      (asking) => startOnAll(owner, place, asking, options),
+      place,
+      {},
+    ) as unknown as RedisGroup;
+  };
+  return method as unknown as RedisMethod;
+}
+
+function databaseNumber(value: unknown): string {
+  const text = String(value);
+  if (/^\d{1,5}$/.test(text)) return text;
+  throw new TypeError(`Cannot use ${JSON.stringify(value)} as the number of a Redis database`);
+}
+
+type Ask = (client: RedisClient, target: DatabaseTarget, signal: AbortSignal) => Promise<Outcome>;
+
+/** The object whose methods are commands. */
+function commands(
+  start: (asking: Asking) => unknown,
+  place: Place,
+  options: RedisOptions,
+): RedisDatabase {
+  const asking = (method: string, params: unknown, ask: Ask, reads: boolean): Asking => {
+    const target = (member: AliasMember) => targetOf(place, member, options);
+    return {
+      method,
+      params,
+      ...reads && { asked: () => [method, params] },
+      load: (member) => backends.peek<RedisClient>("redis")?.load(target(member)) ?? 0,
+      async ask(member, signal) {
+        const client = backends.get("redis", loadClient);
+        const ready = client instanceof Promise ? await client : client;
+        return await ask(ready, target(member), signal);
+      },
+    };
+  };
+  const call = (name: string, ...args: RedisValue[]) => {
+    const command: RedisCommand = [name, ...args];
+    const reads = typeof name === "string" && readsOnly(command);
+    const ask: Ask = (client, target, signal) => client.send(target, command, signal);
+    return start(asking(String(name).toUpperCase(), args, ask, reads));
+  };
+  const multi = (list: readonly RedisCommand[]) =>
+    start(asking(
+      ...["MULTI", list] as const,
+      (client, target, signal) => client.transaction(target, list, signal),
+      false,
+    ));
+  return new Proxy({ call, multi } as unknown as Record<string, unknown>, {
+    get(members, name) {
+      // a promise would be waited for, and tools look at these
+      if (typeof name === "symbol" || name === "then" || name === "toJSON") return undefined;
+      return members[name] ??= (...args: RedisValue[]) => call(name, ...args);
+    },
+  }) as unknown as RedisDatabase;
+}
+
+async function loadClient(): Promise<RedisClient> {
+  const { RedisClient } = await import("../clients/redis/client.ts");
+  return new RedisClient({ idleSeconds: backendKeepAlive });
+}
