@@ -27,25 +27,226 @@ import type { Future } from "./future.ts";
 import type { MapFuture } from "./map_future.ts";
 import { serverMember } from "./server_member.ts";
 
+/** What a command gives: text, numbers, lists or a record, as Redis says for each. */
+// deno-lint-ignore no-explicit-any -- each command has replies of its own
+export type RedisReply = any;
+
+/** Commands that have a method; `call` sends all others. */
+export type RedisMethodName =
+  | "append"
+  | "bitcount"
+  | "bitfield"
+  | "bitop"
+  | "bitpos"
+  | "blmove"
+  | "blmpop"
+  | "blpop"
+  | "brpop"
+  | "brpoplpush"
+  | "bzmpop"
+  | "bzpopmax"
+  | "bzpopmin"
+  | "copy"
+  | "dbsize"
+  | "decr"
+  | "decrby"
+  | "del"
+  | "dump"
+  | "echo"
+  | "eval"
+  | "eval_ro"
+  | "evalsha"
+  | "evalsha_ro"
+  | "exists"
+  | "expire"
+  | "expireat"
+  | "expiretime"
+  | "fcall"
+  | "fcall_ro"
+  | "flushall"
+  | "flushdb"
+  | "geoadd"
+  | "geodist"
+  | "geohash"
+  | "geopos"
+  | "geosearch"
+  | "geosearchstore"
+  | "get"
+  | "getbit"
+  | "getdel"
+  | "getex"
+  | "getrange"
+  | "getset"
+  | "hdel"
+  | "hexists"
+  | "hget"
+  | "hgetall"
+  | "hincrby"
+  | "hincrbyfloat"
+  | "hkeys"
+  | "hlen"
+  | "hmget"
+  | "hmset"
+  | "hrandfield"
+  | "hscan"
+  | "hset"
+  | "hsetnx"
+  | "hstrlen"
+  | "hvals"
+  | "incr"
+  | "incrby"
+  | "incrbyfloat"
+  | "info"
+  | "keys"
+  | "lastsave"
+  | "lindex"
+  | "linsert"
+  | "llen"
+  | "lmove"
+  | "lmpop"
+  | "lpop"
+  | "lpos"
+  | "lpush"
+  | "lpushx"
+  | "lrange"
+  | "lrem"
+  | "lset"
+  | "ltrim"
+  | "mget"
+  | "mset"
+  | "msetnx"
+  | "persist"
+  | "pexpire"
+  | "pexpireat"
+  | "pexpiretime"
+  | "pfadd"
+  | "pfcount"
+  | "pfmerge"
+  | "ping"
+  | "psetex"
+  | "pttl"
+  | "publish"
+  | "randomkey"
+  | "rename"
+  | "renamenx"
+  | "restore"
+  | "role"
+  | "rpop"
+  | "rpoplpush"
+  | "rpush"
+  | "rpushx"
+  | "sadd"
+  | "scan"
+  | "scard"
+  | "sdiff"
+  | "sdiffstore"
+  | "set"
+  | "setbit"
+  | "setex"
+  | "setnx"
+  | "setrange"
+  | "sinter"
+  | "sintercard"
+  | "sinterstore"
+  | "sismember"
+  | "smembers"
+  | "smismember"
+  | "smove"
+  | "sort"
+  | "sort_ro"
+  | "spop"
+  | "spublish"
+  | "srandmember"
+  | "srem"
+  | "sscan"
+  | "strlen"
+  | "sunion"
+  | "sunionstore"
+  | "time"
+  | "touch"
+  | "ttl"
+  | "type"
+  | "unlink"
+  | "wait"
+  | "waitaof"
+  | "xack"
+  | "xadd"
+  | "xautoclaim"
+  | "xclaim"
+  | "xdel"
+  | "xgroup"
+  | "xinfo"
+  | "xlen"
+  | "xpending"
+  | "xrange"
+  | "xread"
+  | "xreadgroup"
+  | "xrevrange"
+  | "xtrim"
+  | "zadd"
+  | "zcard"
+  | "zcount"
+  | "zdiff"
+  | "zdiffstore"
+  | "zincrby"
+  | "zinter"
+  | "zintercard"
+  | "zinterstore"
+  | "zlexcount"
+  | "zmpop"
+  | "zmscore"
+  | "zpopmax"
+  | "zpopmin"
+  | "zrandmember"
+  | "zrange"
+  | "zrangebylex"
+  | "zrangebyscore"
+  | "zrangestore"
+  | "zrank"
+  | "zrem"
+  | "zremrangebylex"
+  | "zremrangebyrank"
+  | "zremrangebyscore"
+  | "zrevrange"
+  | "zrevrangebylex"
+  | "zrevrangebyscore"
+  | "zrevrank"
+  | "zscan"
+  | "zscore"
+  | "zunion"
+  | "zunionstore";
+
 /** A database of Redis. Any command is a method: `redis.lrange("names", 0, -1)`. */
-export interface RedisDatabase {
+export interface RedisDatabase extends RedisCommands {
   /** Sends a command by name, also one of two words: `call("client", "list")`. */
   call<R = unknown>(command: string, ...args: RedisValue[]): Future<R>;
   /** Runs commands as a transaction; the data are their replies: `multi([["incr", "a"], ["get", "b"]])`. */
   multi<R = unknown[]>(commands: readonly RedisCommand[]): Future<R>;
-  // deno-lint-ignore no-explicit-any -- each command has replies of its own
-  readonly [command: string]: (...args: any[]) => Future<any>;
 }
 
+/** The commands as methods. */
+export type RedisCommands = {
+  readonly [
+    // deno-lint-ignore no-explicit-any -- each command has replies of its own
+    K in RedisMethodName
+  ]: (...args: RedisValue[]) => Future<RedisReply>;
+};
+
 /** A group of databases that all get each command. */
-export interface RedisGroup {
+export interface RedisGroup extends RedisGroupCommands {
   /** As `call` of a single one; gives a result for each member. */
   call<R = unknown>(command: string, ...args: RedisValue[]): MapFuture<R>;
   /** As `multi` of a single one. */
   multi<R = unknown[]>(commands: readonly RedisCommand[]): MapFuture<R>;
-  // deno-lint-ignore no-explicit-any -- each command has replies of its own
-  readonly [command: string]: (...args: any[]) => MapFuture<any>;
 }
+
+/** The commands as methods, to all members. */
+export type RedisGroupCommands = {
+  readonly [
+    // deno-lint-ignore no-explicit-any -- each command has replies of its own
+    K in RedisMethodName
+  ]: (...args: RedisValue[]) => MapFuture<RedisReply>;
+};
 
 /** Options of Redis. */
 // deno-lint-ignore no-explicit-any -- each command has replies of its own

@@ -9,7 +9,7 @@ import type { Redis } from "ioredis";
 import { asError, BackendError, ConnectError } from "../../core/errors.ts";
 import type { Poolable } from "../../net/pool.ts";
 import { type DatabaseTarget, nameOf } from "../database.ts";
-import type { RedisCommand } from "./commands.ts";
+import type { RedisCommand, RedisValue } from "./commands.ts";
 
 /** A connection that ended before the answer was there, whatever became of the command. */
 export class LostConnectionError extends BackendError {}
@@ -121,7 +121,7 @@ export class RedisConnection implements Poolable {
    */
   run(command: RedisCommand, signal: AbortSignal): Promise<unknown> {
     const [name, ...args] = command;
-    return this.#answer(this.#redis.call(name, args as string[]), signal);
+    return this.#answer(this.#redis.call(name, ...flat(args)), signal);
   }
 
   /**
@@ -132,7 +132,7 @@ export class RedisConnection implements Poolable {
    */
   async transaction(commands: readonly RedisCommand[], signal: AbortSignal): Promise<unknown[]> {
     const multi = this.#redis.multi();
-    for (const [name, ...args] of commands) multi.call(name, ...args as string[]);
+    for (const [name, ...args] of commands) multi.call(name, ...flat(args));
     const replies = await this.#answer(multi.exec(), signal) as [Error | null, unknown][] | null;
     if (replies === null) throw new Error("The transaction was given up by the server");
     replies.forEach(([error], i) => {
@@ -220,6 +220,11 @@ export class RedisConnection implements Poolable {
     this.#onDead = undefined;
     onDead?.();
   }
+}
+
+/** Lists among the values stand for their members. */
+function flat(args: readonly RedisValue[]): string[] {
+  return args.some(Array.isArray) ? (args as unknown[]).flat(9) as string[] : args as string[];
 }
 
 /** True for what the server itself has said. */
