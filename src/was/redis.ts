@@ -226,10 +226,7 @@ export interface RedisDatabase extends RedisCommands {
 
 /** The commands as methods. */
 export type RedisCommands = {
-  readonly [
-    // deno-lint-ignore no-explicit-any -- each command has replies of its own
-    K in RedisMethodName
-  ]: (...args: RedisValue[]) => Future<RedisReply>;
+  readonly [K in RedisMethodName]: (...args: RedisValue[]) => Future<RedisReply>;
 };
 
 /** A group of databases that all get each command. */
@@ -242,10 +239,7 @@ export interface RedisGroup extends RedisGroupCommands {
 
 /** The commands as methods, to all members. */
 export type RedisGroupCommands = {
-  readonly [
-    // deno-lint-ignore no-explicit-any -- each command has replies of its own
-    K in RedisMethodName
-  ]: (...args: RedisValue[]) => MapFuture<RedisReply>;
+  readonly [K in RedisMethodName]: (...args: RedisValue[]) => MapFuture<RedisReply>;
 };
 
 /** Options of Redis. */
