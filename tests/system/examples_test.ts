@@ -30,6 +30,8 @@ interface Program {
 const PARTS: readonly string[] = [
   "demo/services.ts",
   "demo/timeline.ts",
+  "forum/passwords.ts",
+  "forum/pictures.ts",
   "sites/blog.ts",
   "sites/shop.ts",
 ];
@@ -212,6 +214,23 @@ const PROGRAMS: Record<string, Program> = {
         await curl(...plain, `http://127.0.0.1:${forward}/a?b=c`),
         /^30\d https:\/\/127\.0\.0\.1:5000\/a\?b=c$/,
       );
+    },
+  },
+
+  // Used by two people in a browser, see forum_test.ts.
+  "forum/app.ts": {
+    async check(client) {
+      assert.match((await client.get("/")).text, /Nobody has written yet/);
+      const token = /name="_csrf_token" value="([^"]+)"/.exec(
+        (await client.get("/login")).text,
+      )![1]!;
+      const joined = await client.post("/join", {
+        name: "ann",
+        password: "correct horse",
+        _csrf_token: token,
+      });
+      assert.match(joined.text, /Welcome, ann[\s\S]*Open a topic/);
+      assert.equal((await client.post("/logout", {})).statusCode, 403);
     },
   },
 
