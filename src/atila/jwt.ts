@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { createHmac, timingSafeEqual } from "node:crypto";
+import { nodeCrypto } from "../core/node_crypto.ts";
 
 /** Claims of a token. */
 export interface JwtClaims {
@@ -84,11 +84,11 @@ export function verifyJwt(
 export function isEqual(one: string, other: string): boolean {
   const a = Buffer.from(one);
   const b = Buffer.from(other);
-  return a.length === b.length && timingSafeEqual(a, b);
+  return a.length === b.length && nodeCrypto().timingSafeEqual(a, b);
 }
 
 function signature(signed: string, key: string, alg: JwtAlgorithm): string {
-  return createHmac(ALGORITHMS[alg].hash, key).update(signed).digest("base64url");
+  return nodeCrypto().createHmac(ALGORITHMS[alg].hash, key).update(signed).digest("base64url");
 }
 
 function isInTime({ exp, nbf }: Record<string, unknown>): boolean {

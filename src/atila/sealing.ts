@@ -9,7 +9,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { createCipheriv, createDecipheriv } from "node:crypto";
+import { nodeCrypto } from "../core/node_crypto.ts";
 
 /** A key as it is used. */
 export interface SealKey {
@@ -56,7 +56,7 @@ export class Sealer {
     const { header, aad, secret } = this.#first;
     const iv = Buffer.allocUnsafe(IV_BYTES);
     crypto.getRandomValues(iv);
-    const cipher = createCipheriv("aes-256-gcm", secret, iv);
+    const cipher = nodeCrypto().createCipheriv("aes-256-gcm", secret, iv);
     cipher.setAAD(aad);
     const body = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
     const sealed = `${header}..${iv.toString("base64url")}.${body.toString("base64url")}.${
@@ -115,7 +115,9 @@ function decode(text: string): Buffer | undefined {
 }
 
 function decrypt(key: Known, iv: Buffer, body: Buffer, tag: Buffer): string | undefined {
-  const decipher = createDecipheriv("aes-256-gcm", key.secret, iv, { authTagLength: TAG_BYTES });
+  const decipher = nodeCrypto().createDecipheriv("aes-256-gcm", key.secret, iv, {
+    authTagLength: TAG_BYTES,
+  });
   decipher.setAAD(key.aad);
   decipher.setAuthTag(tag);
   const text = decipher.update(body, undefined, "utf8");

@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { createHash } from "node:crypto";
+import { nodeCrypto } from "../core/node_crypto.ts";
 import type { Revocations } from "../store/revocations.ts";
 import {
   isEqual,
@@ -142,5 +142,5 @@ function algorithmsOf({ app }: TokenOwner): readonly JwtAlgorithm[] {
 
 /** What a JWT is known by when it is revoked: the signature alone would do, but may be short. */
 function jwtId(token: string): string {
-  return createHash("sha256").update(Buffer.from(token)).digest("base64url");
+  return nodeCrypto().createHash("sha256").update(Buffer.from(token)).digest("base64url");
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isIPv4 } from "node:net";
+import { isIPv4 } from "../core/ip_address.ts";
 import type { FrontKind } from "./front.ts";
 
 /** What the choice depends on. */

@@ -4,13 +4,13 @@
  * @module
  */
 
-import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { nodeCrypto } from "../../core/node_crypto.ts";
 
 /** Of this process only: the digests below are never seen outside. */
-const key = randomBytes(32);
+const key = crypto.getRandomValues(new Uint8Array(32));
 
 /** True when two texts are the same. The time does not depend on where they differ. */
 export function equalSecrets(a: string, b: string): boolean {
-  const digest = (text: string) => createHmac("sha256", key).update(text).digest();
-  return timingSafeEqual(digest(a), digest(b));
+  const digest = (text: string) => nodeCrypto().createHmac("sha256", key).update(text).digest();
+  return nodeCrypto().timingSafeEqual(digest(a), digest(b));
 }

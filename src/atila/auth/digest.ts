@@ -8,7 +8,7 @@
  * @module
  */
 
-import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { nodeCrypto } from "../../core/node_crypto.ts";
 import { parseParameters, quoted } from "./authorization_header.ts";
 import { equalSecrets } from "./constant_time.ts";
 import type { KnownUser } from "./user_records.ts";
@@ -61,7 +61,7 @@ interface Used {
 /** Hands out nonces and checks answers to them. */
 export class DigestAuthority {
   readonly #options: Required<DigestOptions>;
-  readonly #key = randomBytes(32);
+  readonly #key = crypto.getRandomValues(new Uint8Array(32));
   readonly #used = new Map<string, Used>();
   /** Nonces up to this time are not accepted any more: what was used of them has been forgotten. */
   #forgottenUntil = 0;
@@ -106,11 +106,12 @@ export class DigestAuthority {
     ) return REFUSED;
 
     const user = await lookup(decodeName(name));
-    const hash = (text: string) => createHash(HASHES[algorithm]).update(text).digest("hex");
+    const hash = (text: string) =>
+      nodeCrypto().createHash(HASHES[algorithm]).update(text).digest("hex");
     let ha1: string;
     if (user === undefined || !user.encrypted) {
       // Nobody is asked for like somebody, so that the time does not tell who exists.
-      ha1 = hash(`${decodeName(name)}:${realm}:${user?.password ?? this.#key.toString("hex")}`);
+      ha1 = hash(`${decodeName(name)}:${realm}:${user?.password ?? this.#key.toHex()}`);
     } else {
       ha1 = user.password.toLowerCase();
       if (ha1.length !== hash("").length) {
@@ -137,7 +138,7 @@ export class DigestAuthority {
   }
 
   #sign(bytes: Uint8Array): Uint8Array {
-    return createHmac("sha256", this.#key).update(bytes).digest().subarray(0, 16);
+    return nodeCrypto().createHmac("sha256", this.#key).update(bytes).digest().subarray(0, 16);
   }
 
   /** Takes a count of a nonce; false when either is no good (any more). */
@@ -174,7 +175,7 @@ export class DigestAuthority {
     if (!/^[\w-]{43}$/.test(nonce)) return undefined;
     const signed = Uint8Array.fromBase64(nonce, { alphabet: "base64url" });
     const bytes = signed.subarray(0, 16);
-    if (!timingSafeEqual(signed.subarray(16), this.#sign(bytes))) return undefined;
+    if (!nodeCrypto().timingSafeEqual(signed.subarray(16), this.#sign(bytes))) return undefined;
     return Number(new DataView(signed.buffer).getBigUint64(0));
   }
 
@@ -196,7 +197,7 @@ export class DigestAuthority {
 
 /** Goes back unchanged with every answer, and tells realms apart. */
 function opaqueOf(realm: string): string {
-  return createHash("sha256").update(realm).digest("hex").slice(0, 32);
+  return nodeCrypto().createHash("sha256").update(realm).digest("hex").slice(0, 32);
 }
 
 /** Path and query of a target in any form. */

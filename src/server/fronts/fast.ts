@@ -5,8 +5,8 @@
  * @module
  */
 
+import { isIPv4, isIPv6 } from "../../core/ip_address.ts";
 import { Buffer } from "node:buffer";
-import { isIPv4, isIPv6 } from "node:net";
 import { asError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
 import type { Log } from "../../core/log.ts";
