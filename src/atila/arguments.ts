@@ -6,6 +6,7 @@
 
 import { HttpError } from "../core/errors.ts";
 import type { Flat, Rule, RuleArguments } from "./rule.ts";
+import { CSRF_KEY } from "./session.ts";
 import { UploadedFile } from "./uploaded_file.ts";
 
 /** Marks a declared argument that must be given. */
@@ -312,8 +313,11 @@ function collect(
 ): void {
   for (const name in from) {
     if (known.has(name)) continue;
-    if (!rest) throw bad(name, source, "not known here", status());
-    addValue(values, name, from[name]);
+    if (rest) addValue(values, name, from[name]);
+    // The hidden field of forms is for `was.csrfVerify`, not for the handler.
+    else if (source !== "body" || name !== CSRF_KEY) {
+      throw bad(name, source, "not known here", status());
+    }
   }
 }
 

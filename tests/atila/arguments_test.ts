@@ -187,3 +187,16 @@ Deno.test("ATL-19 a Standard Schema validates and types the arguments", async ()
   assert.equal(answer.statusCode, 400);
   assert.match(answer.data.message, /"size"/);
 });
+
+Deno.test("TOK-02 ATL-19 the hidden field of forms needs no declaration, in a query it is like any other", async () => {
+  const app = new Atila(import.meta.url);
+  app.route("/some", { args: { a: "" } }, (was, args) => was.response.API(args));
+  app.route("/rest", { args: { a: "" }, rest: true }, (was, args) => was.response.API(args));
+  const client = app.makeClient();
+  const form = new URLSearchParams({ a: "1", _csrf_token: "t" });
+  assert.deepEqual((await client.post("/some", form)).data, { a: "1" });
+  assert.deepEqual((await client.post("/some", { a: "1", _csrf_token: "t" })).data, { a: "1" });
+  assert.deepEqual((await client.post("/rest", form)).data, { a: "1", _csrf_token: "t" });
+  assert.equal((await client.get(`/some?${form}`)).statusCode, 400);
+  assert.equal((await client.post("/some", { a: "1", _csrf: "t" })).statusCode, 400);
+});
