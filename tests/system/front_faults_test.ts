@@ -211,7 +211,7 @@ Deno.test("HTTP-03 edge a response to a slow client goes on, to one that takes n
         },
       }),
     );
-  }, { limits: { requestTimeoutSeconds: 1 } });
+  }, { limits: { requestTimeoutSeconds: 2 } });
   const buffer = new Uint8Array(64 * 1024);
   /** Takes the response slowly for a few seconds, then the rest of it. */
   const takeAll = async (path: string) => {
@@ -223,7 +223,7 @@ Deno.test("HTTP-03 edge a response to a slow client goes on, to one that takes n
       const count = await client.take(buffer);
       if (count === undefined) return taken;
       taken += count;
-      if (performance.now() < slowUntil) await delay(120);
+      if (performance.now() < slowUntil) await delay(300);
     }
   };
   const slow = ["/bytes", "/stream"].map(takeAll);

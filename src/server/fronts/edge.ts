@@ -554,7 +554,8 @@ class EdgeFront implements Front {
       connection.unsent = queues.get(peerKey(address, port)) ?? 0;
       if (connection.unsent < unsent) connection.exchanges[0]!.movedAt = now;
     }
-    this.#nextLookAt = now + (now - begun) * LOOK_SHARE;
+    const mostMs = this.#options.limits.requestTimeoutSeconds * 1000 / 8;
+    this.#nextLookAt = now + Math.min((now - begun) * LOOK_SHARE, mostMs);
   }
 
   /** Closes the connection, or resets a stream of it, where a limit has been passed; tells which. */
