@@ -623,6 +623,8 @@ export class Atila extends AppFeatures implements MountedApp {
       return await this.#respond(was, await pending);
     } catch (error) {
       return await this.#failed(was, error);
+    } finally {
+      if (was.formBody !== undefined) releaseLater(was);
     }
   }
 

@@ -7,7 +7,7 @@
 import { HttpError } from "../core/errors.ts";
 import { mediaTypeOf, parseBody } from "./request.ts";
 import { joinChunks } from "./upload_spool.ts";
-import { readForm } from "./uploads.ts";
+import { type FormBody, readForm } from "./uploads.ts";
 import type { AtilaWas } from "./was.ts";
 
 /**
@@ -27,6 +27,18 @@ export async function readBody(was: AtilaWas, req: Request): Promise<void> {
     ? await readWithin(req, was.app.config.maxPostBodySize)
     : await req.bytes();
   was.bodyValues = parseBody(type, was.bodyBytes);
+}
+
+/**
+ * Reads the body as a multipart form.
+ *
+ * @throws {HttpError} 415 when it is something else; 400 and 413 for what is wrong with it.
+ */
+export async function readFormOf(was: AtilaWas, req: Request): Promise<FormBody> {
+  if (mediaTypeOf(req) !== "multipart/form-data" || req.body === null) {
+    throw new HttpError(415, "Expected a body of type multipart/form-data");
+  }
+  return await readForm(req, was.ctx!, was.app.config);
 }
 
 /** Removes the temporary files of a form when its response is out. */

@@ -18,6 +18,7 @@ import { createEnvironment } from "./environment.ts";
 import { events } from "./events.ts";
 import { type FuturesOptions, FuturesResponse } from "./futures_response.ts";
 import { type PromiseData, type PromiseHandler, ResponsePromise } from "./promise_response.ts";
+import { readFormOf } from "./read_body.ts";
 import { AtilaRequest } from "./request.ts";
 import {
   type AtilaResponse,
@@ -224,6 +225,20 @@ export class AtilaWas extends Was {
   /** What ended before its time, in all workers. @internal */
   get revocations(): Revocations {
     return revocations();
+  }
+
+  /**
+   * Reads a multipart form in a route with `stream: true`, where it has not been read before the handler:
+   * after checks that may refuse the request, nothing of it has arrived in vain. Calling it again gives
+   * the same values.
+   *
+   * @returns Text and `UploadedFile`s by field name, a list where a name was repeated.
+   * @throws {HttpError} 400 and 413 as for any form, 415 for another body.
+   */
+  async readForm(): Promise<Values> {
+    const { req } = this.#need("readForm");
+    this.formBody ??= await readFormOf(this, req);
+    return this.formBody.values;
   }
 
   /** Status and headers collected so far, made on first use. @internal */

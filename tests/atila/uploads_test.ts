@@ -729,3 +729,43 @@ Deno.test("UPL-01 under bare Deno.serve a stream may read the upload until it wa
   assert.equal(text, `first ${2 * MIB}`);
   await desk.empty();
 });
+
+Deno.test("UPL-01 ATL-25 a route that streams reads its form after its checks", async () => {
+  await using desk = new Desk();
+  const { app } = desk;
+  const guard = app.runBefore((was) =>
+    was.request.getHeader("x-key") === "good" ? null : was.response("403 Forbidden")
+  );
+  app.route("/", { methods: ["POST"], stream: true, use: [guard] }, async (was) => {
+    const form = await was.readForm();
+    assert.equal(await was.readForm(), form);
+    const { size, path } = form.f as UploadedFile;
+    return `${size} ${(await Deno.stat(path)).size} ${form.a}`;
+  });
+  app.route("/fails", { methods: ["POST"], stream: true }, async (was) => {
+    await was.readForm();
+    throw new Error("on purpose");
+  });
+  const client = app.makeClient();
+  const body = () => multipart([field("a", "1"), file("f", "x", random(2 * MIB))]);
+  const headers = { "content-type": CONTENT_TYPE };
+  let taken = 0;
+  const watched = new ReadableStream({
+    pull(controller) {
+      taken++;
+      controller.enqueue(body());
+    },
+  }, { highWaterMark: 0 });
+  assert.equal((await client.post("/", watched, { headers })).statusCode, 403);
+  assert.equal(taken, 0);
+  const good = await client.post("/", body(), { headers: { ...headers, "x-key": "good" } });
+  assert.equal(good.text, `${2 * MIB} ${2 * MIB} 1`);
+  await desk.empty();
+  assert.equal((await client.post("/fails", body(), { headers })).statusCode, 500);
+  await desk.empty();
+  const json = await client.post("/", { a: 1 }, { headers: { "x-key": "good" } });
+  assert.equal(json.statusCode, 415);
+  const broken = multipart([field("a", "1")], { boundary: "other" });
+  const bad = await client.post("/", broken, { headers: { ...headers, "x-key": "good" } });
+  assert.equal(bad.statusCode, 400);
+});
