@@ -28,6 +28,8 @@ interface Program {
 
 /** Modules that programs import or mount; not started on their own. */
 const PARTS: readonly string[] = [
+  "api/api.d.ts",
+  "api/client.ts",
   "demo/services.ts",
   "demo/timeline.ts",
   "forum/passwords.ts",
@@ -60,6 +62,7 @@ const PROGRAMS: Record<string, Program> = {
     },
   },
 
+  // Its page is used in a browser, see api_page_test.ts.
   "json_api.ts": {
     async check(client) {
       const { pets } = client.api().apis;
@@ -87,6 +90,9 @@ const PROGRAMS: Record<string, Program> = {
         message: "no pet 9",
       });
       assert.equal((await client.get("/apis/pets/rex")).statusCode, 404);
+      assert.equal((await client.post("/apis/pets", { name: "Kim", kind: "cow" })).statusCode, 400);
+      const { paths } = (await client.get("/apis/docs/openapi.json")).data;
+      assert.deepEqual(Object.keys(paths), ["/pets", "/pets/{id}"]);
       const refused = await client.delete("/apis/pets");
       assert.equal(refused.statusCode, 405);
       assert.match(refused.headers.get("allow")!, /GET.*POST/);
@@ -214,6 +220,20 @@ const PROGRAMS: Record<string, Program> = {
         await curl(...plain, `http://127.0.0.1:${forward}/a?b=c`),
         /^30\d https:\/\/127\.0\.0\.1:5000\/a\?b=c$/,
       );
+    },
+  },
+
+  // Browsed, tried out and asked by its typed client in api_example_test.ts.
+  "api/app.ts": {
+    async check(client) {
+      assert.equal((await client.get("/books?author=Lem")).data.books[0].title, "Solaris");
+      assert.equal((await client.post("/books", { title: "T", author: "A" })).statusCode, 401);
+      const headers = { authorization: "Bearer let-me-in" };
+      assert.equal((await client.post("/books", { title: 1 }, { headers })).statusCode, 400);
+      const added = await client.post("/books", { title: "T", author: "A" }, { headers });
+      assert.deepEqual(added.data, { id: 3, title: "T", author: "A" });
+      assert.equal((await client.get("/books/3")).headers.get("x-frame-options"), "SAMEORIGIN");
+      assert.equal((await client.get("/docs/openapi.json")).data.info.title, "Books");
     },
   },
 
