@@ -18,6 +18,7 @@ import type { DigestAlgorithm } from "./auth/digest.ts";
 import { type Authenticate, type AuthScheme, checkAuthenticate } from "./auth/scheme.ts";
 import type { UserCollection } from "./auth/user_records.ts";
 import type { AppConfig } from "./config.ts";
+import { DataFeatures } from "./data_features.ts";
 import {
   allowOrigin,
   answerPreflight,
@@ -81,11 +82,11 @@ export interface JinjaEnvironment {
 }
 
 /** The part of an app that is not its routing. */
-export abstract class AppFeatures {
+export abstract class AppFeatures extends DataFeatures {
   /** Settings, by key or property. */
   abstract readonly config: AppConfig;
   /** Directory of the file the app is defined in. */
-  abstract readonly home: string;
+  abstract override readonly home: string;
   /** Name the app is known by. */
   abstract name: string;
   /** Directories templates are looked for in, in order. */
@@ -93,7 +94,7 @@ export abstract class AppFeatures {
   /** Whether errors are shown to the client. */
   abstract get debug(): boolean;
   /** Whether the app is reloaded when its files change. */
-  abstract get useReloader(): boolean;
+  abstract override get useReloader(): boolean;
   /** Other apps of the same host by name, this one included. */
   abstract get others(): ReadonlyMap<string, MountedApp>;
 
@@ -239,6 +240,11 @@ export abstract class AppFeatures {
   #was(): AtilaWas {
     const service = runningContext()?.service;
     return service instanceof AtilaWas ? service : new AtilaWas(this.#self);
+  }
+
+  /** See `DataFeatures`. @internal */
+  protected override announcer(): AtilaWas {
+    return this.#was();
   }
 
   /** Requests pass by the events of their life only when somebody listens. */

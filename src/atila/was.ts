@@ -6,6 +6,8 @@
 
 import { headerOf, type RequestContext } from "../core/context.ts";
 import type { StatusLike } from "../core/status.ts";
+import type { SqlDialect } from "../clients/sql/conditions.ts";
+import type { SqlMaps } from "../clients/sql/maps.ts";
 import type { Revocations } from "../store/revocations.ts";
 import { revocations } from "../was/revocations.ts";
 import { Was } from "../was/was.ts";
@@ -15,6 +17,7 @@ import type { Atila } from "./atila.ts";
 import type { Cookies } from "./cookies.ts";
 import { CSRF_HEADER, csrfInput, csrfToken, csrfVerify } from "./csrf.ts";
 import { createEnvironment } from "./environment.ts";
+import { FrameworkAuth } from "./foreign_auth.ts";
 import { events } from "./events.ts";
 import { type FuturesOptions, FuturesResponse } from "./futures_response.ts";
 import { type PromiseData, type PromiseHandler, ResponsePromise } from "./promise_response.ts";
@@ -80,6 +83,25 @@ export class AtilaWas extends Was {
   /** Content types of requests whose options name none, from `app.config.defaultRequestType`. */
   protected override get defaultRequestType(): readonly [string, string] | undefined {
     return this.app.config.defaultRequestType;
+  }
+
+  /** Statements in files of the app. */
+  override get sqlMaps(): SqlMaps {
+    return this.app.sqlMaps;
+  }
+
+  /** Database the generator of the app writes for. */
+  protected override get sqlDialect(): SqlDialect {
+    return this.app.sqlDialect;
+  }
+
+  /** Users and sessions of another framework. @throws {Error} when the app has no adapter for one. */
+  get framework(): FrameworkAuth {
+    const { authAdapter } = this.app;
+    if (authAdapter === undefined) {
+      throw new Error("Cannot use was.framework: the app has no adapter, see app.setAuthAdapter");
+    }
+    return new FrameworkAuth(this, authAdapter);
   }
 
   /** The request. @throws {Error} in life-cycle hooks, where there is none. */

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type OrmConfig, ormConnection } from "./orm_config.ts";
 import type { BalanceSpec } from "../net/balance/policy.ts";
 import { Balancer, type RetryOptions } from "../net/balancer.ts";
 import type { BreakerOptions } from "../net/breaker.ts";
@@ -40,6 +41,11 @@ export const DB_SQLITE3: AliasType = "sqlite3";
 export const DB_REDIS: AliasType = "redis";
 /** MongoDB. */
 export const DB_MONGODB: AliasType = "mongodb";
+
+/** Stands for the type of the database that the settings of an ORM name. */
+export type OrmType = "orm";
+/** The database that the settings of an ORM name: PostgreSQL or SQLite. */
+export const ORM: OrmType = "orm";
 
 const PORTS: Readonly<Record<AliasType, readonly [plain: number, tls: number]>> = {
   http: [80, 443],
@@ -223,6 +229,11 @@ export class Alias {
   }
 }
 
+function fromOrm(name: string, settings: string | OrmConfig, options: AliasOptions = {}): Alias {
+  const { type, member, ssl } = ormConnection(settings);
+  return new Alias(name, type, member, ssl ? { ssl, ...options } : options);
+}
+
 /** The aliases of a service or of one app. */
 export class AliasRegistry {
   readonly #aliases = new Map<string, Alias>();
@@ -233,8 +244,23 @@ export class AliasRegistry {
     type: AliasType,
     members: string | readonly string[],
     options?: AliasOptions,
+  ): Alias;
+  /** Defines an alias of what the settings of an ORM connect to. @throws {TypeError} */
+  define(
+    name: string,
+    type: OrmType,
+    settings: string | OrmConfig,
+    options?: AliasOptions,
+  ): Alias;
+  define(
+    name: string,
+    type: AliasType | OrmType,
+    members: string | readonly string[] | OrmConfig,
+    options?: AliasOptions,
   ): Alias {
-    const made = new Alias(name, type, members, options);
+    const made = type === ORM
+      ? fromOrm(name, members as string | OrmConfig, options)
+      : new Alias(name, type, members as string | readonly string[], options);
     const first = this.#aliases.get(made.name);
     if (first !== undefined) return first;
     this.#aliases.set(made.name, made);
@@ -282,8 +308,26 @@ export function alias(
   type: AliasType,
   members: string | readonly string[],
   options?: AliasOptions,
+): Alias;
+/**
+ * The same of what the settings of an ORM connect to: an object, or a file that exports one, as Drizzle,
+ * Kysely, Knex and TypeORM have.
+ *
+ * @throws {TypeError} for a database that is neither PostgreSQL nor SQLite.
+ */
+export function alias(
+  name: string,
+  type: OrmType,
+  settings: string | OrmConfig,
+  options?: AliasOptions,
+): Alias;
+export function alias(
+  name: string,
+  type: AliasType | OrmType,
+  members: string | readonly string[] | OrmConfig,
+  options?: AliasOptions,
 ): Alias {
-  return aliases.define(name, type, members, options);
+  return aliases.define(name, type as AliasType, members as string, options);
 }
 
 /**
