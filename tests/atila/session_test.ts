@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { hkdfSync } from "node:crypto";
 import { compactDecrypt, CompactEncrypt, decodeProtectedHeader } from "jose";
-import { Atila, type AtilaWas } from "../../src/atila/mod.ts";
+import type { Atila, AtilaWas } from "../../src/atila/mod.ts";
 import { KeyRing } from "../../src/atila/key_ring.ts";
 import { Sealer } from "../../src/atila/sealing.ts";
 import { createContext } from "../../src/core/context.ts";

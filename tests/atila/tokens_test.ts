@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHmac } from "node:crypto";
 import { jwtVerify, SignJWT } from "jose";
-import { Atila, type AtilaWas } from "../../src/atila/mod.ts";
+import type { Atila, AtilaWas } from "../../src/atila/mod.ts";
 import { KeyRing } from "../../src/atila/key_ring.ts";
 import { KEY, keyedApp, OTHER_KEY, StoppedClock, VisitorClient } from "../_support/visitor.ts";
 
@@ -143,7 +143,8 @@ Deno.test("TOK-07 a JWT is one that jose reads, and reading makes the user", asy
   const claims = { username: "ann", roles: ["a"], exp };
   const token = await run((was) => {
     const made = was.mkjwt(claims);
-    assert.equal(was.request.user, undefined);
+    const before: unknown = was.request.user;
+    assert.equal(before, undefined);
     assert.deepEqual(was.dejwt(made), claims);
     assert.equal(was.request.user?.name, "ann");
     assert.deepEqual(was.request.user?.info, claims);
