@@ -71,6 +71,7 @@ export class Cookies extends MapLike<string> {
     this.#owner = owner;
   }
 
+  /** The cookies there are now. */
   protected current(): ReadonlyMap<string, string> {
     return this.#all();
   }

@@ -26,6 +26,7 @@ const FALLBACK: object = new Proxy(Object.create(null), {
 
 /** Values by name. Index and property access work as well: `values.user`, `values["user"]`. */
 export abstract class MapLike<V> implements Iterable<[string, V]> {
+  /** Values by name. */
   // deno-lint-ignore no-explicit-any -- values by property, beside the methods
   [name: string]: any;
 

@@ -56,6 +56,8 @@ export type { Authenticate, AuthScheme } from "./auth/scheme.ts";
 export type { DigestAlgorithm } from "./auth/digest.ts";
 export type { UserCollection, UserRecord } from "./auth/user_records.ts";
 export type { OriginRule } from "./cors.ts";
+export { DataFeatures, type ModelSignal } from "./data_features.ts";
+export { type AuthAdapter, FrameworkAuth } from "./foreign_auth.ts";
 export { type EventHandler, type EventNames, events } from "./events.ts";
 export {
   AppFeatures,
@@ -119,4 +121,12 @@ export type { HandlerReference, NamedValues } from "./url.ts";
 export { type SaveOptions, UploadedFile, type UploadInit } from "./uploaded_file.ts";
 export type { FormBody } from "./uploads.ts";
 export { AtilaWas, type RequestParts } from "./was.ts";
+export { type CookieOptions, type CookieOwner, type CookiePlace, Cookies } from "./cookies.ts";
+export type { SecureKey } from "./key_ring.ts";
+export type { JwtAlgorithm, JwtClaims } from "./jwt.ts";
+export { MapLike } from "./map_like.ts";
+export { type Message, MessageBox, type MessageOptions, type MessageOwner } from "./messages.ts";
+export type { SealedOptions, SealedOwner } from "./sealed_cookie.ts";
+export { Session, type SessionApp, type SessionOptions, type SessionOwner } from "./session.ts";
+export { type RevocationOptions, Revocations } from "../store/revocations.ts";
 export type { ErrorInfo } from "../core/error_page.ts";

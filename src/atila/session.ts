@@ -318,6 +318,7 @@ export class Session extends MapLike<unknown> {
     this.#owner = owner;
   }
 
+  /** The values there are now. */
   protected current(): ReadonlyMap<string, unknown> {
     return this.#state.values;
   }
