@@ -21,6 +21,9 @@ import { transaction } from "../middleware/transaction.ts";
 import type { LoggerHandle } from "../store/logs.ts";
 import { openCounters, type SharedCounters } from "../store/shared_counters.ts";
 import { openRevocations } from "../was/revocations.ts";
+import { aliases } from "../was/aliases.ts";
+import { watchAll } from "../was/delivery.ts";
+import { setCachefsDirectory } from "../was/cachefs.ts";
 import { openSharedState } from "../was/shared.ts";
 import { wac } from "../was/wac.ts";
 import { chooseFront } from "./choose_front.ts";
@@ -103,6 +106,7 @@ export const startEngine: StartEngine = async (service, options) => {
     : (await import("./tls.ts")).loadTls(service.ssl);
   const counters = openCounters(options.shared, options.workerIndex);
   begun.use(openSharedState(options.shared));
+  setCachefsDirectory(join(getVarPath(), "cache"));
   const revocations = begun.use(openRevocations(options.shared, {
     directory: join(getVarPath(), "revocations"),
     prepare: makeVarDirectory,
@@ -156,6 +160,7 @@ export const startEngine: StartEngine = async (service, options) => {
     const limits = { ...DEFAULT_FRONT_LIMITS, ...service.frontLimits };
     forward = begun.use(await startForward({ ...service.forward, reusePort, limits, log }));
   }
+  watchAll(aliases);
   const maintenance = begun.use(new Maintenance(log));
   maintenance.add("backends", () => wac.backends.maintain());
   // Workers share what one of them reads; an engine that takes over, or goes, learns from the other one.

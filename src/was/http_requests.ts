@@ -13,6 +13,7 @@ import { deliver } from "../net/deliver.ts";
 import { nameFailure, unavailable, watchHealth } from "./delivery.ts";
 import { type Alias, type AliasMember, splitAliasPath } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
+import { isCachedRequest, throughCache } from "./cachefs.ts";
 import { encodeBody, encodeUpload, type RequestData, withQuery } from "./encode_data.ts";
 import {
   type Cacheable,
@@ -239,8 +240,16 @@ class PreparedRequest implements Cacheable {
     return keyOf([this.#alias?.scope, this.#member?.key, method, url, told, auth, body]);
   }
 
-  /** Sends it. */
+  /** Sends it, unless there is an answer to it in the cache file system. */
   send(signal: AbortSignal): Promise<Outcome> {
+    const request = this.#request;
+    if (!isCachedRequest(request)) return this.#send(signal);
+    const members = this.#member === undefined ? this.#alias?.members ?? [] : [this.#member];
+    const place = members.map(({ node, database }) => node + database).join(" ");
+    return throughCache(request, place, this.#own, (stop) => this.#send(stop), signal);
+  }
+
+  #send(signal: AbortSignal): Promise<Outcome> {
     const client = backends.get("http", loadHttpClient);
     if (!(client instanceof Promise)) return this.#sendBy(client, signal);
     return client.then((ready) => this.#sendBy(ready, signal));

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { closeQuietly } from "../../src/net/connect.ts";
 import { alias, aliases } from "../../src/was/aliases.ts";
 import { wac } from "../../src/was/wac.ts";
 import { Was } from "../../src/was/was.ts";
@@ -71,11 +72,7 @@ function mortal() {
       if (!gone) throw error;
     } finally {
       open.delete(conn);
-      try {
-        conn.close();
-      } catch (error) {
-        if (!(error instanceof Deno.errors.BadResource)) throw error;
-      }
+      closeQuietly(conn);
     }
   };
   const serving = (async () => {

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { alias, aliases } from "../../src/was/aliases.ts";
+import { enableCachefs } from "../../src/was/cachefs.ts";
+import { wac } from "../../src/was/wac.ts";
+import { Was } from "../../src/was/was.ts";
+import { until } from "../_support/raw_backend.ts";
+
+const was = new Was();
+
+/** A backend that counts; `?cc=` is its Cache-Control, `hold` keeps answers back. */
+function backend() {
+  let hold: Promise<void> = Promise.resolve();
+  let seen = 0;
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async (req) => {
+    const count = ++seen;
+    const { searchParams } = new URL(req.url);
+    const auth = req.headers.get("authorization");
+    await hold;
+    return new Response(JSON.stringify({ count, auth }), {
+      headers: {
+        "content-type": "application/json",
+        "cache-control": searchParams.get("cc") ?? "max-age=60",
+      },
+    });
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    node: `127.0.0.1:${server.addr.port}`,
+    get seen() {
+      return seen;
+    },
+    block() {
+      const gate = Promise.withResolvers<void>();
+      hold = gate.promise;
+      return gate.resolve;
+    },
+    async [Symbol.asyncDispose]() {
+      enableCachefs({});
+      await wac.backends[Symbol.asyncDispose]();
+      await server.shutdown();
+    },
+  };
+}
+
+interface Counted {
+  count: number;
+  auth: string | null;
+}
+
+const LOOKUP = "X-Skitaid-Cache-Lookup";
+
+Deno.test("CACHE-01 CACHE-02 CACHE-03 CACHE-05 requests of was are answered from memory while they are fresh", async () => {
+  await using server = backend();
+  const get = (path: string, options = {}) =>
+    was.get<Counted>(server.url + path, undefined, options);
+  assert.equal((await get("/")).getHeader(LOOKUP), undefined);
+  assert.equal((await get("/")).data.count, 2, "off until it is enabled");
+  enableCachefs({ memmax: 100_000 });
+  assert.equal((await get("/")).data.count, 3);
+  const hit = await get("/");
+  assert.deepEqual([hit.data.count, hit.getHeader(LOOKUP), hit.status, hit.statusCode], [
+    ...[3, "MEM_HIT", 3, 200],
+  ]);
+  assert.equal(hit.getHeader("content-type"), "application/json");
+  assert.equal((await get("/", { useCache: false })).data.count, 4);
+  assert.equal((await get("/")).data.count, 4, "refreshed");
+  assert.equal((await get("/?cc=no-store")).data.count, 5);
+  assert.equal((await get("/?cc=no-store")).data.count, 6);
+  const mine = { headers: { cookie: "a=1" } };
+  assert.equal((await get("/", mine)).data.count, 7);
+  assert.equal((await get("/", { auth: ["token"] })).data.auth, "Bearer token");
+  assert.equal((await get("/")).data.count, 4);
+  assert.equal((await get("/", { headers: { accept: "text/html" } })).data.count, 4, "no Vary");
+  await was.post(`${server.url}/`, {});
+  assert.equal(server.seen, 9);
+  assert.throws(() => enableCachefs({ memMax: 1 } as never), /known are memmax, diskmax, path/);
+  assert.throws(() => enableCachefs({ memmax: 1.5 }), RangeError);
+});
+
+Deno.test("CACHE-01 CACHE-04 the disk of one worker serves the next, by alias too", async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    await using server = backend();
+    alias("@cachefs", "http", server.node);
+    enableCachefs({ diskmax: 1_000_000, path });
+    assert.equal((await was.get<Counted>("@cachefs/x")).data.count, 1);
+    await wac.backends[Symbol.asyncDispose]();
+    const again = await was.get<Counted>("@cachefs/x");
+    assert.deepEqual([again.data.count, again.getHeader(LOOKUP)], [1, "HIT"]);
+  } finally {
+    aliases.delete("@cachefs");
+    await Deno.remove(path, { recursive: true });
+  }
+});
+
+Deno.test("OPS-08 the same request many times at once is one upstream request", async () => {
+  await using server = backend();
+  enableCachefs({ memmax: 100_000 });
+  const open = server.block();
+  const get = (path: string, options = {}) =>
+    was.get<Counted>(server.url + path, undefined, options);
+  const impatient = get("/a", { timeout: 0.2 });
+  await until("it is under way", () => server.seen === 1);
+  const all = Array.from({ length: 20 }, () => get("/a"));
+  const own = get("/a", { headers: { cookie: "me=1" } });
+  assert.equal((await impatient).status, 1, "whoever started it may give up");
+  open();
+  assert.deepEqual(new Set((await Promise.all(all)).map(({ data }) => data.count)), new Set([1]));
+  assert.equal((await own).data.count, 2, "one with a cookie is asked for itself");
+  assert.equal(server.seen, 2);
+});
+
+Deno.test("OPS-08 what may not be kept is not shared, and nobody waits for it a second time", async () => {
+  await using server = backend();
+  enableCachefs({ memmax: 100_000 });
+  let open = server.block();
+  const get = () => was.get<Counted>(`${server.url}/b?cc=private`);
+  const first = [get(), get(), get()];
+  await until("one is under way", () => server.seen === 1);
+  open();
+  const counts = (await Promise.all(first)).map(({ data }) => data.count);
+  assert.equal(new Set(counts).size, 3, "each has its own");
+  open = server.block();
+  const second = [get(), get(), get()];
+  await until("all are under way at once", () => server.seen === 6);
+  open();
+  await Promise.all(second);
+});
