@@ -105,6 +105,8 @@ export {
   DB_POSTGRESQL,
   DB_REDIS,
   DB_SQLITE3,
+  ORM,
+  type OrmType,
   PROTO_HTTP,
   PROTO_HTTPS,
   PROTO_WS,
@@ -112,6 +114,7 @@ export {
 } from "./src/was/aliases.ts";
 export type { AliasOptions, AliasType } from "./src/was/aliases.ts";
 export type { Cluster, Clusters, ClusterStatus } from "./src/was/clusters.ts";
+export { type CachefsOptions, enableCachefs } from "./src/was/cachefs.ts";
 export { setMaxRcache } from "./src/was/kept_outcome.ts";
 export { addlu, defgs, deflu, lukeys, trackers } from "./src/was/shared.ts";
 export type { HeldLock, LockOptions } from "./src/store/shared_state.ts";
@@ -134,17 +137,76 @@ export type { ReqOptions, Requester, RequestKind, RequestMethod } from "./src/wa
 export type { RequestData, UploadData, UploadValue } from "./src/was/encode_data.ts";
 export type { Alias, AliasMember, AliasRegistry } from "./src/was/aliases.ts";
 export type { BackendClients } from "./src/was/backend_clients.ts";
+export type { OrmConfig } from "./src/was/orm_config.ts";
+export {
+  drizzleEvents,
+  type ModelChange,
+  ModelChanges,
+  type ModelEvents,
+} from "./src/was/model_events.ts";
 export type {
+  DatabaseAuth,
   DatabaseOptions,
   DatabaseOwner,
   Row,
-  Sqlite3Database,
-  Sqlite3Group,
-  Sqlite3Method,
-} from "./src/was/sqlite3.ts";
+  ServerOptions,
+} from "./src/was/database_call.ts";
+export type { Sqlite3Database, Sqlite3Group, Sqlite3Method } from "./src/was/sqlite3.ts";
+export type { PostgresqlMethod } from "./src/was/postgresql.ts";
+export type { SqlBuilding, SqlDatabase, SqlGroup } from "./src/was/sql_database.ts";
+export type {
+  RedisCommands,
+  RedisDatabase,
+  RedisGroup,
+  RedisGroupCommands,
+  RedisMethod,
+  RedisMethodName,
+  RedisOptions,
+  RedisReply,
+} from "./src/was/redis.ts";
+export type {
+  MongoChanged,
+  MongoDatabase,
+  MongodbMethod,
+  MongoDeleted,
+  MongoGroup,
+  MongoInserted,
+  MongoOptions,
+} from "./src/was/mongodb.ts";
+export type {
+  BackendMethod,
+  BackendOptions,
+  BackendOwner,
+  HttpBackend,
+} from "./src/was/backend.ts";
+export { sql, SqlName, type SqlTag, SqlTemplate } from "./src/clients/sql/template.ts";
+export type { Placeholder } from "./src/clients/sql/template.ts";
+export type { Combined, SqlCondition, SqlDialect } from "./src/clients/sql/conditions.ts";
+export type { SqlGenerator, SqlMapFile } from "./src/clients/sql/generator.ts";
+export type { Hole, MapBuilder, MapSource, Slot, SqlMaps } from "./src/clients/sql/maps.ts";
+export type {
+  ChangingBuilder,
+  DeleteBuilder,
+  FilteredBuilder,
+  InsertBuilder,
+  SelectBuilder,
+  SqlBuilder,
+  SqlColumn,
+  SqlJoin,
+  SqlRunner,
+  SqlValues,
+  UpdateBuilder,
+} from "./src/clients/sql/builder.ts";
+export type { RedisCommand, RedisValue } from "./src/clients/redis/commands.ts";
+export type {
+  MongoDocument,
+  MongoFindOptions,
+  MongoUpdateOptions,
+} from "./src/clients/mongodb/operations.ts";
 export type { MapFuture } from "./src/was/map_future.ts";
 export type {
   Compilable,
+  QueryHolder,
   SqlConvertible,
   SqlParams,
   StatementInput,

@@ -23,8 +23,9 @@ export interface ModelSignal {
   readonly fields: readonly string[] | undefined;
 }
 
-/** Something whose changes can be announced. */
-interface Announcer {
+/** What can announce changes. */
+export interface Announcer {
+  /** Sets a last-update key, and broadcasts it with the arguments. */
   setlu(key: string, ...args: unknown[]): void;
 }
 

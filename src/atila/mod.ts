@@ -56,7 +56,10 @@ export type { Authenticate, AuthScheme } from "./auth/scheme.ts";
 export type { DigestAlgorithm } from "./auth/digest.ts";
 export type { UserCollection, UserRecord } from "./auth/user_records.ts";
 export type { OriginRule } from "./cors.ts";
-export { DataFeatures, type ModelSignal } from "./data_features.ts";
+export { type Announcer, DataFeatures, type ModelSignal } from "./data_features.ts";
+export type { SqlDialect } from "../clients/sql/conditions.ts";
+export type { Hole, MapSource, Slot, SqlMaps } from "../clients/sql/maps.ts";
+export type { ModelChange, ModelEvents } from "../was/model_events.ts";
 export { type AuthAdapter, FrameworkAuth } from "./foreign_auth.ts";
 export { type EventHandler, type EventNames, events } from "./events.ts";
 export {

@@ -69,7 +69,7 @@ export abstract class SqlBuilder<F = never> {
 }
 
 /** A statement that applies to some rows only. */
-abstract class FilteredBuilder<F> extends SqlBuilder<F> {
+export abstract class FilteredBuilder<F> extends SqlBuilder<F> {
   readonly #conditions: SqlCondition[] = [];
 
   /** Rows for which all of this holds, besides what was said before. See {@link SqlCondition}. */
@@ -285,7 +285,7 @@ export class InsertBuilder<F = never> extends SqlBuilder<F> {
 }
 
 /** A statement that changes rows: which ones has to be said. */
-abstract class ChangingBuilder<F> extends FilteredBuilder<F> {
+export abstract class ChangingBuilder<F> extends FilteredBuilder<F> {
   #all = false;
   readonly #returning: SqlColumn[] = [];
 

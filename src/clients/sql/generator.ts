@@ -43,6 +43,7 @@ export interface SqlGenerator<F = never> extends SqlTag {
   not(...conditions: SqlCondition[]): SqlCondition;
   /** Statements of a file. @throws {ReferenceError} when there is no such file. */
   file(name: string): SqlMapFile<F>;
+  /** Statements of a file, by its name. */
   // deno-lint-ignore no-explicit-any -- the files of the app are its own
   readonly [file: string]: any;
 }

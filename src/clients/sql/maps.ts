@@ -27,8 +27,10 @@ export interface MapSource {
   readonly where: string;
 }
 
-type Hole = { readonly value: string } | { readonly slot: Slot };
-type Slot = "_filters" | "_orderBy" | "_limit" | "_offset";
+/** What stands between two pieces of text: a value by its name, or a place for generated SQL. */
+export type Hole = { readonly value: string } | { readonly slot: Slot };
+/** Places for generated SQL. */
+export type Slot = "_filters" | "_orderBy" | "_limit" | "_offset";
 
 const SLOTS: readonly string[] = ["_filters", "_orderBy", "_limit", "_offset"];
 
@@ -194,7 +196,11 @@ export class SqlMaps {
   readonly #reload: () => boolean;
   readonly #files = new Map<string, LoadedFile>();
 
-  /** @param reload Whether changed files are read again; asked each time. */
+  /**
+   * Takes the directory; it need not be there.
+   *
+   * @param reload Whether changed files are read again; asked each time.
+   */
   constructor(directory: string, reload: () => boolean = () => false) {
     this.directory = directory;
     this.#reload = reload;
