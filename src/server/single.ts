@@ -24,6 +24,9 @@ import type { Service } from "./service.ts";
 import { exitCodeOf, onSignals } from "./signals.ts";
 import { onUncaught } from "./uncaught.ts";
 
+/** Setting the title takes ten milliseconds, which the first request should not wait for. */
+const TITLE_DELAY_MS = 300;
+
 /** Starts the engine here. Signals end the process once it has stopped. Fails with the engine's start error. */
 export async function runSingle(
   service: Service,
@@ -46,7 +49,6 @@ export async function runSingle(
   const scheme = service.ssl === undefined ? "http" : "https";
   const host = server.address.includes(":") ? `[${server.address}]` : server.address;
   wac.logger.get("server").log(`serving on ${scheme}://${host}:${server.port}/`);
-  setProcessTitle("master").catch((error) => wac.logger.get("server").trace(error));
   return server;
 }
 
@@ -67,7 +69,12 @@ class SingleServer implements Server {
     });
     // Nobody starts this process again, so it serves on after an error outside of any request.
     const unguard = onUncaught((error) => wac.logger.get("server").trace(error));
+    const titled = setTimeout(() => {
+      setProcessTitle("master").catch((error) => wac.logger.get("server").trace(error));
+    }, TITLE_DELAY_MS);
+    Deno.unrefTimer(titled);
     this.#release = () => {
+      clearTimeout(titled);
       unsignal();
       unguard();
     };

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { createRequire } from "node:module";
+import type * as NodeModule from "node:module";
 import { isAbsolute, resolve } from "node:path";
 
 /** Settings of an ORM, or of one of its connections. */
@@ -53,8 +53,15 @@ export function ormConnection(config: string | OrmConfig): OrmConnection {
     : { type, ...serverOf(parts, where) };
 }
 
+interface NodeProcess {
+  getBuiltinModule(name: "node:module"): typeof NodeModule;
+}
+
 function load(path: string): unknown {
   const file = isAbsolute(path) ? path : resolve(path);
+  // Loaded here: no service that has no such file should wait for it.
+  const { process } = globalThis as unknown as Record<"process", NodeProcess>;
+  const { createRequire } = process.getBuiltinModule("node:module");
   const loaded: unknown = createRequire(import.meta.url)(file);
   return isRecord(loaded) && loaded.default !== undefined ? loaded.default : loaded;
 }
