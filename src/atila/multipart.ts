@@ -289,6 +289,11 @@ class PartsReader implements PartSink {
   #count = 0;
   #headless: Part | undefined;
   #headerBytes = 0;
+  /**
+   * The write that is waiting. The splitter leaves the one that holds the end of everything waiting for
+   * good, and so does a failure; a race with the end would leave something behind for every chunk.
+   */
+  #writing: PromiseWithResolvers<void> | undefined;
   #isFinished = false;
   #error: unknown;
   #hasFailed = false;
@@ -322,8 +327,10 @@ class PartsReader implements PartSink {
     // What follows the last boundary means nothing.
     if (this.#isFinished || !this.#dicer.writable) return;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-    const taken = new Promise<void>((resolve) => this.#dicer.write(bytes, () => resolve()));
-    await Promise.race([taken, this.#closed.promise]);
+    const writing = this.#writing = Promise.withResolvers<void>();
+    this.#dicer.write(bytes, () => writing.resolve());
+    await writing.promise;
+    this.#writing = undefined;
     if (this.#hasFailed) throw this.#error;
     if (this.#headless === undefined) return;
     this.#headerBytes += chunk.byteLength;
@@ -387,7 +394,9 @@ class PartsReader implements PartSink {
   }
 
   #settle(): void {
-    if (this.#isFinished && this.#running.size === 0 && !this.#hasFailed) this.#closed.resolve();
+    if (!this.#isFinished || this.#running.size > 0 || this.#hasFailed) return;
+    this.#closed.resolve();
+    this.#writing?.resolve();
   }
 
   #fail(error: unknown): void {
@@ -395,6 +404,7 @@ class PartsReader implements PartSink {
     this.#hasFailed = true;
     this.#error = error;
     this.#closed.reject(error);
+    this.#writing?.resolve();
     this.#dicer.removeAllListeners("part");
     for (const part of this.#running) part.resume();
   }
