@@ -64,6 +64,8 @@ export interface EngineSettings {
   readonly tests: Readonly<Record<string, (value: any, ...args: any[]) => boolean>>;
   /** See {@link TemplateOptions.overlay}. */
   readonly overlay: Required<JinjaOverlay> | undefined;
+  /** Translates files of another language to Jinja with private delimiters. @internal */
+  readonly translate?: (text: string, name: string) => string;
   /** See {@link TemplateOptions.waitTimeoutMs}. */
   readonly waitTimeoutMs: number;
 }
@@ -169,6 +171,7 @@ function engineOf(
   const problem = language === undefined
     ? `no engine takes this ending; known are ${known}`
     : `${language} needs an engine of its own, and none is installed; ` +
-      `register one with app.registerEngine([".pt", ".ptal"], engine)`;
+      `register it with app.registerEngine([".pt", ".ptal"], tal), tal being from ` +
+      `"@skitai/skitai/tal", or one of your own`;
   return new TemplateError(problem, { template: JSON.stringify(name), line: 0 });
 }

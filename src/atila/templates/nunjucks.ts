@@ -364,8 +364,12 @@ function makeEngine(
     }
 
     #parse(name: string, text: string): Template {
-      const { overlay } = settings;
-      const source = overlay === undefined ? text : rewrite(text, name, overlay);
+      const { overlay, translate } = settings;
+      const source = translate !== undefined
+        ? translate(text, name)
+        : overlay !== undefined
+        ? rewrite(text, name, overlay)
+        : text;
       try {
         const template = new WaitingTemplate(source, this, name, false);
         template._compile();
@@ -382,7 +386,7 @@ function makeEngine(
   const env = new WaitingEnvironment([], {
     dev: true,
     autoescape: true,
-    ...(settings.overlay === undefined ? {} : { tags: INNER_TAGS }),
+    ...((settings.overlay ?? settings.translate) === undefined ? {} : { tags: INNER_TAGS }),
   });
   Object.assign(
     env.filters,

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isPlainObject } from "../../core/plain_object.ts";
+
 type Members = Readonly<Record<string, (...args: unknown[]) => unknown>>;
 
 /** The member of that name, bound to the value; `undefined` when there is none. */
@@ -11,10 +13,7 @@ export function pythonMember(value: unknown, name: string): unknown {
   if (typeof value === "string") return own(stringMembers(value), name);
   if (Array.isArray(value)) return own(listMembers(value), name);
   if (value instanceof Map) return own(dictMembers(Object.fromEntries(value)), name);
-  if (typeof value !== "object" || value === null) return undefined;
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype !== null && prototype !== Object.prototype) return undefined;
-  return own(dictMembers(value as Record<string, unknown>), name);
+  return isPlainObject(value) ? own(dictMembers(value), name) : undefined;
 }
 
 function own(members: Members, name: string): unknown {
