@@ -194,6 +194,7 @@ export type {
   SqlColumn,
   SqlJoin,
   SqlRunner,
+  SqlStatement,
   SqlValues,
   UpdateBuilder,
 } from "./src/clients/sql/builder.ts";

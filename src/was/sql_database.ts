@@ -8,7 +8,7 @@ import type {
   DeleteBuilder,
   InsertBuilder,
   SelectBuilder,
-  SqlBuilder,
+  SqlStatement,
   UpdateBuilder,
 } from "../clients/sql/builder.ts";
 import type { SqlDialect } from "../clients/sql/conditions.ts";
@@ -80,7 +80,7 @@ export class SqlHandle<F> implements SqlBuilding<F> {
     return this.#sql ??= sqlGenerator(
       this.#dialect,
       this.#maps,
-      (statement: SqlBuilder<F>) => this.#start(statement, []),
+      (statement: SqlStatement) => this.#start(statement, []),
     );
   }
 

@@ -19,8 +19,16 @@ import {
 import { quoteName } from "./quote.ts";
 import { sql, SqlName, SqlTemplate } from "./template.ts";
 
+/** What every statement of the generator is, whatever runs it. */
+export interface SqlStatement {
+  /** The statement as a piece that can be put into others. */
+  template(): SqlTemplate;
+  /** The statement with the placeholders of its dialect. */
+  compile(): { readonly sql: string; readonly parameters: readonly unknown[] };
+}
+
 /** Runs a built statement; databases supply it. */
-export type SqlRunner<F> = (statement: SqlBuilder<F>) => F;
+export type SqlRunner<F> = (statement: SqlStatement) => F;
 
 /** Values by column; a piece of SQL stands for itself. */
 export type SqlValues = Readonly<Record<string, unknown>>;
@@ -29,7 +37,7 @@ export type SqlValues = Readonly<Record<string, unknown>>;
 export type SqlColumn = string | SqlTemplate;
 
 /** What all statements of the generator can do. `F` is what `execute` gives. */
-export abstract class SqlBuilder<F = never> {
+export abstract class SqlBuilder<F = never> implements SqlStatement {
   /** Database it is for. */
   readonly dialect: SqlDialect;
   readonly #run: SqlRunner<F> | undefined;
@@ -134,7 +142,7 @@ export class SelectBuilder<F = never> extends FilteredBuilder<F> {
   }
 
   /** Adds a statement under a name, to be read like a table. */
-  with(name: string, statement: SqlBuilder<unknown> | SqlTemplate): this {
+  with(name: string, statement: SqlStatement | SqlTemplate): this {
     const template = statement instanceof SqlTemplate ? statement : statement.template();
     this.#with.push(sql`${new SqlName(name)} as (${template})`);
     return this;
