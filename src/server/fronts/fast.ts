@@ -350,18 +350,29 @@ class FastFront implements Front {
     if (graceMs > 0) {
       const grace = deadline(graceMs);
       await Promise.race([grace.passed, delay(Math.min(LINGER_MS, graceMs))]);
-      await Promise.race([grace.passed, this.#uploads.settled()]);
-      const closed = this.#server.shutdown();
-      await Promise.race([grace.passed, closed.then(() => this.#work.settled())]);
-      grace.cancel();
-      await this.#cut(closed);
+      let isLate = true;
+      await Promise.race([grace.passed, this.#uploads.settled().then(() => isLate = false)]);
+      if (isLate) {
+        // A connection whose body never ends would stay open as long as its client likes.
+        await this.#cutAll();
+      } else {
+        const closed = this.#server.shutdown();
+        await Promise.race([grace.passed, closed.then(() => this.#work.settled())]);
+        grace.cancel();
+        await this.#cut(closed);
+      }
     } else {
-      // Before a shutdown the runtime can drop all connections at once, after it no longer.
-      this.#abort.abort();
-      await this.#cut(this.#server.finished);
+      await this.#cutAll();
     }
     await this.#estimate.settled();
     this.#refusals.flush();
+  }
+
+  /** Ends what is still running, with every connection. */
+  async #cutAll(): Promise<void> {
+    // Before a shutdown the runtime can drop all connections at once, after it no longer.
+    this.#abort.abort();
+    await this.#cut(this.#server.finished);
   }
 
   /** Ends what is still running. */
