@@ -93,8 +93,9 @@ export class BatchWriter implements LineSink, Disposable {
     this.#block += line + "\n";
     if (++this.#lines % LINES_OF_BLOCK === 0) this.#endBlock();
     if (this.#state === "closed") this.#writeLate();
-    else if (this.#lines >= MAX_LINES || this.#characters >= MAX_CHARACTERS) this.#flushUnlessFailing();
-    else if (this.#timer === undefined) this.#arm(MAX_AGE_MS);
+    else if (this.#lines >= MAX_LINES || this.#characters >= MAX_CHARACTERS) {
+      this.#flushUnlessFailing();
+    } else if (this.#timer === undefined) this.#arm(MAX_AGE_MS);
   }
 
   /** Writes what is there, now. */
