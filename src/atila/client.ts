@@ -6,6 +6,7 @@
 
 import type { MountedApp } from "../core/app.ts";
 import { type Completion, createContext } from "../core/context.ts";
+import { isPlainObject } from "../core/plain_object.ts";
 
 /** An answer, read completely. */
 export interface AppAnswer {
@@ -115,8 +116,7 @@ export class AppClient {
     const all = new Headers(headers);
     const init: RequestInit = { method, headers: all };
     if (data !== undefined) {
-      const isPlain = typeof data === "object" && data !== null &&
-        (Array.isArray(data) || Object.getPrototypeOf(data) === Object.prototype);
+      const isPlain = Array.isArray(data) || isPlainObject(data);
       if (isPlain && !all.has("content-type")) all.set("content-type", "application/json");
       init.body = isPlain ? JSON.stringify(data) : data as BodyInit;
     }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isPlainObject } from "../core/plain_object.ts";
 import { type Placeholder, SqlTemplate } from "./sql/template.ts";
 
 /** Values bound to the placeholders of a statement: in order, or by name. */
@@ -96,7 +97,7 @@ function givenParams(params: readonly unknown[]): SqlParams | undefined {
   const [only] = params;
   if (params.length > 1) return params;
   if (Array.isArray(only)) return only.length === 0 ? undefined : only;
-  return isRecord(only) ? only : params;
+  return isPlainObject(only) ? only : params;
 }
 
 /** One member of the input; Knex may build several statements of it. */
@@ -147,7 +148,7 @@ function fromParts(built: unknown): Statement {
     unknown
   >;
   const values = params ?? parameters ?? bindings ?? listed ?? [];
-  if (!Array.isArray(values) && !isRecord(values)) {
+  if (!Array.isArray(values) && !isPlainObject(values)) {
     throw new TypeError(
       `Cannot bind ${describe(values)}: expected a list of values or a record of them`,
     );
@@ -172,13 +173,6 @@ function unusable(input: unknown): TypeError {
 function describe(value: unknown): string {
   if (value === null) return "null";
   return typeof value === "object" ? value.constructor?.name ?? "an object" : typeof value;
-}
-
-/** True for a plain object, which holds values by name; dates, bytes and the like are values. */
-function isRecord(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== "object" || value === null) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype;
 }
 
 function isEmpty(params: SqlParams): boolean {

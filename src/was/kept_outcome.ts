@@ -5,6 +5,7 @@
  */
 
 import type { Outcome, RequestStatus } from "../clients/contract.ts";
+import { isPlainObject } from "../core/plain_object.ts";
 import { ResultCache } from "../store/result_cache.ts";
 
 /** Answers larger than that are not kept, in bytes. */
@@ -118,9 +119,10 @@ export function copyOf(data: unknown): unknown {
     for (let i = 0; i < data.length; i++) copy[i] = copyOf(data[i]);
     return copy;
   }
-  const prototype = Object.getPrototypeOf(data);
-  if (prototype === Object.prototype || prototype === null) {
-    const copy: Record<string, unknown> = prototype === null ? Object.create(null) : {};
+  if (isPlainObject(data)) {
+    const copy: Record<string, unknown> = Object.getPrototypeOf(data) === Object.prototype
+      ? {}
+      : Object.create(null);
     for (const name of Object.keys(data)) {
       const value = (data as Record<string, unknown>)[name];
       const own = typeof value === "object" && value !== null ? copyOf(value) : value;
@@ -167,8 +169,7 @@ export function keyOf(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(keyOf).join(",")}]`;
   if (value instanceof Uint8Array) return `b${value.toBase64()}`;
   if (value instanceof Date) return `d${value.getTime()}`;
-  const prototype = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) {
+  if (isPlainObject(value)) {
     const parts: string[] = [];
     for (const name of Object.keys(value)) {
       parts.push(`${JSON.stringify(name)}:${keyOf((value as Record<string, unknown>)[name])}`);

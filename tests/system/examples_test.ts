@@ -38,6 +38,12 @@ const PARTS: readonly string[] = [
   "sites/shop.ts",
 ];
 
+/** Started by tests of their own, with the servers they need. */
+const ELSEWHERE: readonly string[] = [
+  // database_examples_test.ts
+  "dashboard/app.ts",
+];
+
 const PROGRAMS: Record<string, Program> = {
   "hello.ts": {
     async check(client) {
@@ -237,6 +243,29 @@ const PROGRAMS: Record<string, Program> = {
     },
   },
 
+  // With PostgreSQL in database_examples_test.ts.
+  "one_alias.ts": {
+    async check(client) {
+      const { items } = client.api();
+      assert.deepEqual(await items.post({ name: "tea", price: 4 }), { name: "tea", price: 4 });
+      await items.post({ name: "cake", price: 30 });
+      assert.deepEqual(await items.post({ name: "tea", price: 5 }), { name: "tea", price: 5 });
+      assert.deepEqual(await items.get({ most: 10 }), { items: [{ name: "tea", price: 5 }] });
+    },
+  },
+
+  "shards.ts": {
+    async check(client) {
+      const { orders } = client.api();
+      for (const [i, customer] of ["ann", "ben", "ann", "ann", "ben"].entries()) {
+        await orders.post({ id: i + 1, customer, amount: 10 * i });
+      }
+      const { orders: found, missing } = await orders.get({ customer: "ann" });
+      assert.deepEqual(found.map(({ id }: { id: number }) => id), [1, 3, 4]);
+      assert.equal(missing, 0);
+    },
+  },
+
   // Used by two people in a browser, see forum_test.ts.
   "forum/app.ts": {
     async check(client) {
@@ -278,10 +307,10 @@ async function scripts(directory: string): Promise<string[]> {
 }
 
 Deno.test("SRV-01 every example has its test, and its line in the list of examples", async () => {
-  const known = [...Object.keys(PROGRAMS), ...PARTS];
+  const known = [...Object.keys(PROGRAMS), ...ELSEWHERE, ...PARTS];
   assert.deepEqual(await scripts(EXAMPLES), known.sort());
   const list = await Deno.readTextFile(join(EXAMPLES, "README.md"));
-  for (const name of Object.keys(PROGRAMS)) {
+  for (const name of [...Object.keys(PROGRAMS), ...ELSEWHERE]) {
     assert.ok(list.includes(`(${name})`), `${name} is not in examples/README.md`);
   }
 });

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isPlainObject } from "../../core/plain_object.ts";
+
 /** A command and its values. */
 export type RedisCommand = readonly [name: string, ...args: RedisValue[]];
 
@@ -96,7 +98,7 @@ function checkValue(name: string, value: unknown, which: number): void {
     case "object":
       if (value instanceof Uint8Array) return;
       if (
-        value !== null && isRecord(value) &&
+        value !== null && isPlainObject(value) &&
         (name === "hset" || name === "mset" || name === "hmset")
       ) {
         return Object.values(value).forEach((member) => checkValue(name, member, which));
@@ -106,11 +108,6 @@ function checkValue(name: string, value: unknown, which: number): void {
   throw new TypeError(
     `Cannot send ${name}: value ${which} is ${describe(value)}; give text, numbers or bytes`,
   );
-}
-
-function isRecord(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype;
 }
 
 function describe(value: unknown): string {

@@ -10,6 +10,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isPlainObject } from "../../core/plain_object.ts";
 import { TEST_ADDRESS_ENV, TEST_PORT_ENV } from "../run_settings.ts";
 import { type ApiStub, createApiStub } from "./api_stub.ts";
 import { CookieJar } from "./cookie_jar.ts";
@@ -369,8 +370,7 @@ function withTarget(origin: string, path: string): URL {
 /** The bytes of a request body; sets the content type that goes with it. */
 async function bodyOf(data: unknown, headers: Headers): Promise<Uint8Array | undefined> {
   if (data === undefined) return undefined;
-  const isPlain = typeof data === "object" && data !== null &&
-    (Array.isArray(data) || Object.getPrototypeOf(data) === Object.prototype);
+  const isPlain = Array.isArray(data) || isPlainObject(data);
   const request = new Request("http://localhost/", {
     method: "POST",
     body: isPlain ? JSON.stringify(data) : data as BodyInit,
