@@ -9,7 +9,7 @@ import type { Dicer } from "@fastify/busboy";
 import { HttpError } from "../core/errors.ts";
 import { type HeaderValue, parseHeaderValue } from "../core/header_value.ts";
 import { addValue, newValues, type Values } from "./arguments.ts";
-import { type IncomingFile, joinChunks, UploadSpool } from "./upload_spool.ts";
+import { joinChunks, UploadSpool } from "./upload_spool.ts";
 import type { UploadedFile } from "./uploaded_file.ts";
 
 /** Limits on a form, in bytes unless said otherwise. */
@@ -104,15 +104,15 @@ interface PartSink {
   end(): Promise<unknown> | undefined;
 }
 
-/** A file that has a place among the values already, although it is still coming. */
+/** A file; it has its place among the values from its header on, although it is still coming. */
 interface FileSlot {
   readonly name: string;
-  readonly file: IncomingFile;
   uploaded: UploadedFile | undefined;
   /** A browser sends an empty file without a name where none was chosen. */
   readonly isOptional: boolean;
 }
 
+/** A text field. */
 interface TextSlot {
   readonly name: string;
   text: string;
@@ -251,7 +251,7 @@ class FormReader {
 
   #file(name: string, sentName: string, mimetype: string): PartSink {
     const file = this.#spool.begin(sentName, mimetype);
-    const slot: FileSlot = { name, file, uploaded: undefined, isOptional: sentName === "" };
+    const slot: FileSlot = { name, uploaded: undefined, isOptional: sentName === "" };
     this.#slots.push(slot);
     const { maxFileBytes } = this.limits;
     return {
@@ -272,21 +272,17 @@ class FormReader {
 /** The headers of one part, names in lower case; of several with one name the first counts. */
 type PartHeaders = ReadonlyMap<string, string>;
 
-type Part = ReturnType<typeof asPart>;
-
-/** The part of Node's streams that is used of a part. */
-function asPart(stream: Dicer.PartStream): Dicer.PartStream & { pause(): void; resume(): void } {
-  return stream;
-}
+type Part = Dicer.PartStream;
 
 /** Splits one level of parts, and hands the content of each to its sink as fast as that takes it. */
 class PartsReader implements PartSink {
   readonly #open: (headers: PartHeaders, number: number) => PartSink;
   readonly #dicer: Dicer;
   readonly #closed = Promise.withResolvers<void>();
-  /** Parts that are not complete, with what they have received of their headers. */
+  /** Parts that are not complete. */
   readonly #running = new Set<Part>();
   #count = 0;
+  /** The last part, while its header is not complete. */
   #headless: Part | undefined;
   #headerBytes = 0;
   /**
@@ -311,7 +307,7 @@ class PartsReader implements PartSink {
       maxHeaderSize: MAX_HEADER_BYTES + 1,
     };
     this.#dicer = new DicerClass(config);
-    this.#dicer.on("part", (part) => this.#part(asPart(part)));
+    this.#dicer.on("part", (part) => this.#part(part));
     this.#dicer.on("finish", () => {
       this.#isFinished = true;
       this.#settle();
@@ -335,7 +331,7 @@ class PartsReader implements PartSink {
     if (this.#headless === undefined) return;
     this.#headerBytes += chunk.byteLength;
     // The splitter stops collecting at its limit; more than a chunk beyond it, no header will come.
-    if (this.#headerBytes > MAX_HEADER_BYTES + chunk.byteLength) throw this.#longHeader();
+    if (this.#headerBytes > MAX_HEADER_BYTES + chunk.byteLength) throw longHeader(this.#count);
   }
 
   /** Everything has arrived. @throws {HttpError} when that is not a whole form. */
@@ -420,10 +416,6 @@ class PartsReader implements PartSink {
 
   #noHeader(): HttpError {
     return new HttpError(400, `Part ${this.#count} of the form has no complete header`);
-  }
-
-  #longHeader(): HttpError {
-    return longHeader(this.#count);
   }
 }
 
