@@ -200,6 +200,11 @@ export abstract class AppFeatures extends DataFeatures {
     return this.onBroadcast(...args);
   }
 
+  /** @deprecated Use {@link onBroadcast}. */
+  listento<H extends EventHandler>(...args: [...names: string[], handler: H]): H {
+    return this.onBroadcast(...args);
+  }
+
   /** Calls the handlers of all apps of this host, in this worker. Errors are logged; it never fails. */
   broadcast(event: string, ...args: unknown[]): void | Promise<void> {
     return this.broadcastWith(this.#was(), event, args);

@@ -27,6 +27,7 @@ import type { HeldLock, LockOptions } from "../store/shared_state.ts";
 import type { BalanceFacts } from "../net/balance/policy.ts";
 import { factsOf } from "./balance_facts.ts";
 import { assignState, lastUpdated, readState, setUpdated, takeLock } from "./shared.ts";
+import { SugarNames } from "./sugar.ts";
 import { wac } from "./wac.ts";
 
 const JSON_TYPES: readonly [string, string] = ["application/json", "application/json"];
@@ -41,7 +42,7 @@ interface Broadcasting {
  * What a handler asks backends, logs and shared state through. One is made per request, on first use;
  * Atila extends it with the request, the response, templates and so on.
  */
-export class Was implements Requester, BackendOwner {
+export class Was extends SugarNames implements Requester, BackendOwner {
   /** Context of the request; `undefined` in life-cycle hooks, where no request runs. */
   readonly ctx: RequestContext | undefined;
 
@@ -55,6 +56,7 @@ export class Was implements Requester, BackendOwner {
 
   /** Binds the object to a request, or to none. */
   constructor(ctx?: RequestContext) {
+    super();
     this.ctx = ctx;
   }
 
@@ -298,11 +300,13 @@ const ATILA_MEMBERS: ReadonlySet<string> = new Set([
   "mbox",
   "cookie",
   "render",
-  "renderEi",
   "redirect",
   "ab",
+  "urlfor",
   "partial",
   "basepath",
+  "baseurl",
+  "broadcast",
   "emit",
   "emitAfter",
   "csrf",
