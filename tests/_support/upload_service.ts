@@ -38,7 +38,21 @@ app.route("/up", { methods: ["POST"] }, async (was, args) => {
   return was.response.API(seen);
 });
 
-/** Takes 1 MB files only. */
+/** Takes the form of those who are allowed to. */
+app.route("/guarded", {
+  methods: ["POST"],
+  stream: true,
+  use: [
+    app.runBefore((was) =>
+      was.request.getHeader("x-key") === "good" ? null : was.response("403 Forbidden")
+    ),
+  ],
+}, async (was) => {
+  const { f } = await was.readForm();
+  return String((f as UploadedFile).size);
+});
+
+/** Takes files of up to 2 MB. */
 const small = new Atila(import.meta.url);
 small.config.uploadDir = Deno.env.get("UPLOAD_DIR");
 small.config.maxUploadFileSize = 2_000_000;

@@ -142,6 +142,14 @@ for (const front of ["fast", "edge"] as const) {
       assert.equal(seen.odd.size, 3);
       await station.empty();
 
+      const guarded = ["-H", "Expect: 100-continue", "-F", `f=@${work}/big.bin`, `${url}/guarded`];
+      const sent = await curl("-w", "%{size_upload} %{http_code}", "-o", "/dev/null", ...guarded);
+      // The edge front asks for a body only when somebody reads it.
+      if (front === "edge") assert.equal(sent, "0 403");
+      else assert.match(sent, / 403$/);
+      assert.equal(await curl("-H", "x-key: good", ...guarded), `${3 * MB}\n200`);
+      await station.empty();
+
       if (front === "fast") {
         const over2 = await curl(
           "--http2-prior-knowledge",
