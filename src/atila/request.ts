@@ -5,6 +5,7 @@
  * @module
  */
 
+import { deriveRequest } from "../core/derive_request.ts";
 import type { RequestContext, User } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";
 import { mergeAll, newValues, parseQuery, type Values } from "./arguments.ts";
@@ -34,12 +35,12 @@ export type RequestArguments = Values & {
 
 /** One request. */
 export class AtilaRequest {
-  /** The standard request underneath. */
-  readonly raw: Request;
   /** Context of the request. */
   readonly ctx: RequestContext;
   /** The route that answers. */
   readonly routed: RouteFacts | undefined;
+  readonly #raw: Request;
+  #again: Request | undefined;
   #body: Uint8Array | undefined;
   #parsed: Values | undefined;
   #pathValues: Values | undefined;
@@ -58,7 +59,7 @@ export class AtilaRequest {
       values?: Values;
     },
   ) {
-    this.raw = raw;
+    this.#raw = raw;
     this.ctx = ctx;
     this.routed = route?.routed;
     this.#body = route?.body;
@@ -67,14 +68,27 @@ export class AtilaRequest {
     this.#pathValues = route?.values;
   }
 
+  /**
+   * The standard request underneath, to be handed to other frameworks: its body can be read, once, also
+   * when it was read for the arguments. That of a multipart form with files is gone then.
+   */
+  get raw(): Request {
+    if (this.#body === undefined || this.#body.length === 0 || !this.#raw.bodyUsed) {
+      return this.#raw;
+    }
+    return this.#again ??= deriveRequest(this.#raw, {
+      body: new Blob([this.#body as Uint8Array<ArrayBuffer>]).stream(),
+    });
+  }
+
   /** Method in upper case. */
   get method(): string {
-    return this.raw.method;
+    return this.#raw.method;
   }
 
   /** Method in lower case. */
   get command(): string {
-    return this.raw.method.toLowerCase();
+    return this.#raw.method.toLowerCase();
   }
 
   /** Path and query as sent. */
@@ -115,12 +129,12 @@ export class AtilaRequest {
 
   /** Request headers. */
   get headers(): Headers {
-    return this.raw.headers;
+    return this.#raw.headers;
   }
 
   /** A header, or `fallback`. */
   getHeader(name: string, fallback?: string): string | undefined {
-    return this.raw.headers.get(name) ?? fallback;
+    return this.#raw.headers.get(name) ?? fallback;
   }
 
   /** A header and its parameters: `text/html; charset=utf-8` gives `["text/html", { charset: "utf-8" }]`. */
@@ -142,7 +156,7 @@ export class AtilaRequest {
 
   /** All headers as pairs. */
   getHeaders(): [string, string][] {
-    return [...this.raw.headers];
+    return [...this.#raw.headers];
   }
 
   /**
@@ -235,7 +249,7 @@ export class AtilaRequest {
 
   /** First address of `X-Forwarded-For`, or the peer's. */
   getRealIp(): string {
-    const first = this.raw.headers.get("x-forwarded-for")?.split(",", 1)[0]?.trim();
+    const first = this.#raw.headers.get("x-forwarded-for")?.split(",", 1)[0]?.trim();
     return first || this.ctx.remoteAddr;
   }
 
@@ -248,7 +262,7 @@ export class AtilaRequest {
 
   /** Media type without parameters, in lower case. */
   getContentType(): string | undefined {
-    return mediaTypeOf(this.raw);
+    return mediaTypeOf(this.#raw);
   }
 
   /** First half of the media type. */
@@ -276,7 +290,7 @@ export class AtilaRequest {
     const { token } = this.ctx;
     if (token === undefined) return undefined;
     // The context has as much of it as may stand in the log.
-    return /^bearer[ \t]+(\S+)/i.exec(this.raw.headers.get("authorization") ?? "")?.[1] ?? token;
+    return /^bearer[ \t]+(\S+)/i.exec(this.#raw.headers.get("authorization") ?? "")?.[1] ?? token;
   }
 
   /** Global transaction id. */
