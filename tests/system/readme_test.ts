@@ -13,20 +13,22 @@ import { type CodeBlock, codeBlocks, localLinks, pagePaths, readPage } from "../
 import { CHECKOUT, openProject, type Project } from "../_support/project.ts";
 import { freePort, ServiceProcess } from "../_support/service_process.ts";
 
-/** What a fragment finds around it. */
-const AROUND = `
-import * as skitai from "@skitai/skitai";
-import { Atila, REQUIRED, type AtilaWas, type RouteHandler } from "@skitai/skitai/atila";
-import { Hono } from "hono";
-void skitai, REQUIRED, Hono;
-declare const app: Atila;
-declare const hono: Hono;
-// deno-lint-ignore no-explicit-any -- whatever the page has
-declare const handler: RouteHandler<any>;
-`;
+/** What a fragment finds around it, unless it imports that itself. */
+const AROUND: Record<string, string> = {
+  skitai: `import * as skitai from "@skitai/skitai";`,
+  Atila: `import { Atila } from "@skitai/skitai/atila";`,
+  REQUIRED: `import { REQUIRED } from "@skitai/skitai/atila";`,
+  Hono: `import { Hono } from "hono";`,
+};
 
+/** Whether a block stands on its own: it imports this package, and has the app it talks about. */
 function isProgram({ text }: CodeBlock): boolean {
-  return /^import (?!type ).*"@skitai\/skitai(\/\w+)?";$/m.test(text.replace(/\{[^}]*\}/g, "{}"));
+  if (
+    !/^import (?!type ).*"@skitai\/skitai(\/[\w-]+)?";$/m.test(text.replace(/\{[^}]*\}/g, "{}"))
+  ) {
+    return false;
+  }
+  return !/^\s*app\./m.test(text) || /\bapp\b[^.;]*(=|from)/.test(text);
 }
 
 /** A module of its own for a fragment, whose imports stand on top. */
@@ -37,9 +39,18 @@ function moduleOf(block: CodeBlock): string {
     imports.push(statement);
     return "";
   });
-  return `${AROUND}${imports.join("\n")}
+  const given = imports.join("\n");
+  const around = Object.entries(AROUND).filter(([name]) =>
+    !new RegExp(`\\b${name}\\b`).test(given)
+  );
+  return `${around.map(([, statement]) => statement).join("\n")}
+${given}
+declare const app: import("@skitai/skitai/atila").Atila;
+declare const hono: import("hono").Hono;
+// deno-lint-ignore no-explicit-any -- whatever the page has
+declare const handler: import("@skitai/skitai/atila").RouteHandler<any>;
 // deno-lint-ignore no-explicit-any -- whatever the handler returns
-export async function fragment(was: AtilaWas): Promise<any> {
+export async function fragment(was: import("@skitai/skitai/atila").AtilaWas): Promise<any> {
   void was;
   await null;
 ${body}}
