@@ -56,6 +56,7 @@ import {
 } from "./route.ts";
 import { Router } from "./router.ts";
 import { scopeOf } from "./scope.ts";
+import { runSteps, type Steps } from "./steps.ts";
 import { AppStore } from "./store.ts";
 import { basePath, buildUrl, type HandlerReference, joinMount } from "./url.ts";
 import { AtilaWas } from "./was.ts";
@@ -605,7 +606,7 @@ export class Atila extends AppFeatures implements MountedApp {
   #answer(was: AtilaWas, route: Route, values: Values | undefined): Response | Promise<Response> {
     const { req } = partsOf(was);
     if (this.#hooks.any || (hasBody(req) && !route.facts.stream)) {
-      return this.#answerFully(was, route, values);
+      return runSteps(this.#answerFully(was, route, values));
     }
     let body: unknown;
     try {
@@ -629,45 +630,45 @@ export class Atila extends AppFeatures implements MountedApp {
   }
 
   /** The way of a request with a body or hooks. */
-  async #answerFully(
+  *#answerFully(
     was: AtilaWas,
     route: Route,
     values: Values | undefined,
-  ): Promise<Response> {
+  ): Steps<Response> {
     const { req } = partsOf(was);
     let response: Response;
     try {
       if (hasBody(req) && !route.facts.stream) {
-        await readBody(was, req);
+        yield readBody(was, req);
       }
       let answer: unknown;
       for (const hook of this.#hooks.before) {
-        answer = await hook(was);
+        answer = yield hook(was);
         if (isAnswer(answer)) break;
       }
       if (isAnswer(answer)) {
-        response = await this.#respond(was, answer);
+        response = yield this.#respond(was, answer);
       } else {
-        const args = await route.bind({
+        const args = yield route.bind({
           path: values,
           query: was.ctx!.query,
           body: was.bodyValues,
         });
-        const body = await route.run(was, args);
+        const body = yield route.run(was, args);
         try {
-          for (const hook of this.#hooks.finish) await hook(was);
+          for (const hook of this.#hooks.finish) yield hook(was);
         } catch (error) {
           discard(was, body);
           throw error;
         }
-        response = await this.#respond(was, body);
+        response = yield this.#respond(was, body);
       }
     } catch (error) {
-      response = await this.#failedWithHooks(was, error);
+      response = yield this.#failedWithHooks(was, error);
     }
     for (const hook of this.#hooks.teardown) {
       try {
-        await hook(was);
+        yield hook(was);
       } catch (error) {
         was.traceback(error);
       }

@@ -118,9 +118,9 @@ export class Cookies extends MapLike<string> {
     for (const name of this.keys()) this.remove(name, place);
   }
 
-  /** `Set-Cookie` lines of what was changed. @internal */
-  lines(): Iterable<string> {
-    return this.#lines.values();
+  /** Adds the `Set-Cookie` lines of what was changed. @internal */
+  commit(lines: string[]): void {
+    lines.push(...this.#lines.values());
   }
 
   /** Forgets what was changed. @internal */

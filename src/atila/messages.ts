@@ -267,11 +267,11 @@ export class MessageBox {
     return this;
   }
 
-  /** `Set-Cookie` lines of what was changed. @internal */
-  *lines(): Iterable<string> {
+  /** Adds the `Set-Cookie` lines of what was changed. @internal */
+  commit(lines: string[]): void {
     for (const state of this.#mounted.values()) {
       const line = state.commit();
-      if (line !== undefined) yield line;
+      if (line !== undefined) lines.push(line);
     }
   }
 

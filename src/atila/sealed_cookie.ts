@@ -16,8 +16,8 @@ export type SealedOptions = Pick<
 
 /** What a sealed cookie needs to know of the request. */
 export interface SealedOwner {
-  /** Cookies that came. */
-  readonly jar: Readonly<Record<string, string | undefined>>;
+  /** The `Cookie` header. */
+  readonly cookieHeader: string | null;
   /** Whether cookies are sent over TLS only, unless they say otherwise. */
   readonly isSecure: boolean;
 }
@@ -36,7 +36,7 @@ export class SealedCookie {
   #owner: SealedOwner;
   #sealer: Sealer;
   #options: SealedOptions;
-  #room: number;
+  #measured: number | undefined;
 
   /**
    * Describes it; nothing is opened yet. `sentAs` is the name it came under, where that does not follow
@@ -50,9 +50,9 @@ export class SealedCookie {
     ring: KeyRing,
     { name, sentAs, ...options }: SealedOptions & { name?: string; sentAs?: string },
   ) {
-    this.label = name === undefined ? KINDS[kind] : `${KINDS[kind]} "${name}"`;
-    checkName(this.label, name);
     const { path = "/", domain, secure = owner.isSecure } = options;
+    this.label = name === undefined ? KINDS[kind] : `${KINDS[kind]} "${name}"`;
+    if (name !== undefined) checkName(this.label, name);
     if (name === undefined && path !== "/") {
       throw new TypeError(
         `Cannot mount the default ${this.label} at ${path}: all apps share it, give it a name`,
@@ -60,20 +60,18 @@ export class SealedCookie {
     }
     this.#owner = owner;
     this.#options = { ...options, path, secure };
-    this.#sealer = ring.sealer(`${kind} ${name ?? ""}`);
-    this.name = sentAs ?? prefixOf(secure, path, domain) + plainName(kind, name);
-    // Measured with the longest attributes, an expiry, so that it fits whatever comes.
-    this.#room = MAX_COOKIE_BYTES - this.#line("", 1e9).length;
+    this.#sealer = ring.sealer(name === undefined ? kind : `${kind} ${name}`);
+    this.name = sentAs ?? nameOf(kind, name, prefixOf(secure, path, domain));
   }
 
   /** Whether one came with the request, valid or not. */
   get came(): boolean {
-    return this.#owner.jar[this.name] !== undefined;
+    return rawCookie(this.#owner.cookieHeader, this.name) !== undefined;
   }
 
   /** Its content; `undefined` when there is none, or none that was sealed with our keys. */
   open(): string | undefined {
-    const sealed = this.#owner.jar[this.name];
+    const sealed = rawCookie(this.#owner.cookieHeader, this.name);
     return sealed === undefined || sealed === "" ? undefined : this.#sealer.open(sealed);
   }
 
@@ -97,6 +95,11 @@ export class SealedCookie {
     return this.#line("", 0);
   }
 
+  /** Bytes for content; measured with an expiry, the longest of the attributes. */
+  get #room(): number {
+    return this.#measured ??= MAX_COOKIE_BYTES - this.#line("", 1e9).length;
+  }
+
   #line(value: string, seconds: number): string {
     return cookieLine({ ...this.#options, name: this.name, value }, seconds, false);
   }
@@ -105,7 +108,7 @@ export class SealedCookie {
 /** Names a sealed cookie may have come under: which one depends on how it was mounted. */
 export function possibleNames(kind: SealedKind, name: string | undefined): string[] {
   checkName(KINDS[kind], name);
-  return PREFIXES.map((prefix) => prefix + plainName(kind, name));
+  return PREFIXES.map((prefix) => nameOf(kind, name, prefix));
 }
 
 /**
@@ -114,13 +117,38 @@ export function possibleNames(kind: SealedKind, name: string | undefined): strin
  */
 const PREFIXES = ["__Host-", "__Secure-", ""] as const;
 
-function prefixOf(secure: boolean, path: string, domain: string | undefined): string {
+type Prefix = typeof PREFIXES[number];
+
+function prefixOf(secure: boolean, path: string, domain: string | undefined): Prefix {
   if (!secure) return "";
   return path === "/" && domain === undefined ? "__Host-" : "__Secure-";
 }
 
-function plainName(kind: SealedKind, name: string | undefined): string {
-  return name === undefined ? `sk.${kind}` : `sk.${kind}.${name}`;
+function nameOf(kind: SealedKind, name: string | undefined, prefix: Prefix): string {
+  return name === undefined ? DEFAULT_NAMES[kind][prefix] : `${prefix}sk.${kind}.${name}`;
+}
+
+const DEFAULT_NAMES = {
+  sid: { "": "sk.sid", "__Host-": "__Host-sk.sid", "__Secure-": "__Secure-sk.sid" },
+  mbox: { "": "sk.mbox", "__Host-": "__Host-sk.mbox", "__Secure-": "__Secure-sk.mbox" },
+} as const;
+
+/**
+ * Value of one cookie as it was sent. Sealed values have no characters that are encoded, so the whole
+ * header need not be parsed.
+ */
+export function rawCookie(header: string | null, name: string): string | undefined {
+  if (header === null) return undefined;
+  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
+    const equals = at + name.length;
+    if (header[equals] !== "=") continue;
+    let before = at - 1;
+    while (header[before] === " ") before--;
+    if (before >= 0 && header[before] !== ";") continue;
+    const end = header.indexOf(";", equals);
+    return header.slice(equals + 1, end === -1 ? undefined : end).trimEnd();
+  }
+  return undefined;
 }
 
 function checkName(label: string, name: unknown): void {

@@ -14,6 +14,7 @@ import { ringFor, ringOf, type SecureKey } from "./key_ring.ts";
 import { MapLike } from "./map_like.ts";
 import {
   possibleNames,
+  rawCookie,
   SealedCookie,
   type SealedOptions,
   type SealedOwner,
@@ -69,7 +70,8 @@ const FRAME_BYTES = 100;
 
 /** One session of one request, as it came and as it is going to be. */
 class SessionState {
-  readonly cookie: SealedCookie;
+  /** Its cookie. */
+  cookie: SealedCookie;
   #owner: SessionOwner;
   /** Seconds a change keeps it alive. */
   timeout: number;
@@ -246,7 +248,8 @@ class SessionState {
     this.#expires = content.e;
     this.#latest = content.m ?? content.e;
     this.#addr = content.a;
-    for (const [name, value] of Object.entries(content.v)) this.#values.set(name, value);
+    // JSON.parse makes every name a property of its own, __proto__ included.
+    for (const name in content.v) this.#values.set(name, content.v[name]);
   }
 
   #touch(): void {
@@ -309,7 +312,8 @@ class SessionState {
  */
 export class Session extends MapLike<unknown> {
   #owner: SessionOwner;
-  #mounted = new Map<string, SessionState>();
+  #default: SessionState | undefined;
+  #mounted: Map<string, SessionState> | undefined;
   #current: SessionState | undefined;
 
   /** Made by the container, on first use. */
@@ -324,7 +328,7 @@ export class Session extends MapLike<unknown> {
   }
 
   get #state(): SessionState {
-    return this.#current ??= this.#open(undefined, undefined, {});
+    return this.#current ??= this.#first();
   }
 
   /**
@@ -412,7 +416,11 @@ export class Session extends MapLike<unknown> {
    * @throws {TypeError} for a bad name, and for a path other than `/` of the default session.
    */
   mount(name?: string | null, key?: SecureKey | null, options: SessionOptions = {}): this {
-    this.#current = this.#open(name ?? undefined, key ?? undefined, options);
+    const isDefault = (name ?? undefined) === undefined && (key ?? undefined) === undefined &&
+      Object.keys(options).length === 0;
+    this.#current = isDefault
+      ? this.#first()
+      : this.#open(name ?? undefined, key ?? undefined, options);
     return this;
   }
 
@@ -424,12 +432,13 @@ export class Session extends MapLike<unknown> {
    */
   exists(name: string | null, key?: SecureKey): boolean {
     const id = name ?? "";
-    for (const [place, state] of this.#mounted) {
+    for (const [place, state] of this.#mounted ?? []) {
       if (place.startsWith(`${id};`)) return state.values.size > 0;
     }
+    if (name === null && key === undefined) return this.#first().values.size > 0;
     const ring = key === undefined ? ringOf(this.#owner.app, "Sessions") : ringFor(key);
     for (const cookieName of possibleNames("sid", name ?? undefined)) {
-      if (this.#owner.jar[cookieName] === undefined) continue;
+      if (rawCookie(this.#owner.cookieHeader, cookieName) === undefined) continue;
       const facts = { name: name ?? undefined, sentAs: cookieName };
       const cookie = new SealedCookie(this.#owner, "sid", ring, facts);
       if (new SessionState(this.#owner, cookie, 1).values.size > 0) return true;
@@ -437,18 +446,34 @@ export class Session extends MapLike<unknown> {
     return false;
   }
 
-  /** `Set-Cookie` lines of what was changed. @internal */
-  *lines(): Iterable<string> {
-    for (const state of this.#mounted.values()) {
+  /** Adds the `Set-Cookie` lines of what was changed. @internal */
+  commit(lines: string[]): void {
+    for (const state of this.#states()) {
       const line = state.commit();
-      if (line !== undefined) yield line;
+      if (line !== undefined) lines.push(line);
     }
   }
 
   /** Forgets what was changed. @internal */
   reset(): void {
-    for (const state of this.#mounted.values()) state.reset();
+    for (const state of this.#states()) state.reset();
     this.#current = undefined;
+  }
+
+  #states(): SessionState[] {
+    const states = this.#default === undefined ? [] : [this.#default];
+    if (this.#mounted !== undefined) states.push(...this.#mounted.values());
+    return states;
+  }
+
+  /** The default session, which nobody has mounted. */
+  #first(): SessionState {
+    if (this.#default === undefined) {
+      const { app } = this.#owner;
+      const cookie = new SealedCookie(this.#owner, "sid", ringOf(app, "Sessions"), NO_OPTIONS);
+      this.#default = new SessionState(this.#owner, cookie, app.sessionTimeout);
+    }
+    return this.#default;
   }
 
   #open(
@@ -467,14 +492,24 @@ export class Session extends MapLike<unknown> {
     const cookie = new SealedCookie(this.#owner, "sid", ring, { ...options, name });
     const { path = "/", domain = "" } = options;
     const place = [name ?? "", cookie.name, path, domain, key ?? ""].join(";");
-    let state = this.#mounted.get(place);
+    const mounted = this.#mounted ??= new Map();
+    let state = mounted.get(place);
+    if (state === undefined && place === `;${this.#default?.cookie.name};/;;`) {
+      state = this.#default;
+    }
     if (state === undefined) {
       state = new SessionState(this.#owner, cookie, timeout);
-      this.#mounted.set(place, state);
-    } else state.timeout = timeout;
+      mounted.set(place, state);
+    } else {
+      // The same cookie, with other flags from now on if some are given.
+      if (options.httpOnly !== undefined || options.sameSite !== undefined) state.cookie = cookie;
+      if (sessionTimeout !== undefined) state.timeout = timeout;
+    }
     return state;
   }
 }
+
+const NO_OPTIONS: SealedOptions = {};
 
 /** Where the CSRF token is kept. */
 export const CSRF_KEY = "_csrf_token";

@@ -7,7 +7,7 @@
 import type { RequestContext } from "../core/context.ts";
 import type { Revocations } from "../store/revocations.ts";
 import { revocations } from "../was/revocations.ts";
-import { type CookieOwner, Cookies, readCookies } from "./cookies.ts";
+import { type CookieOwner, Cookies } from "./cookies.ts";
 import { MessageBox, type MessageOwner } from "./messages.ts";
 import type { ResponseState } from "./response.ts";
 import { Session, type SessionApp, type SessionOwner } from "./session.ts";
@@ -35,7 +35,6 @@ export class Visitor implements CookieOwner, SessionOwner, MessageOwner {
   /** Address of the client. */
   readonly remoteAddr: string;
   #parts: VisitorParts;
-  #jar: Readonly<Record<string, string | undefined>> | undefined;
   #cookies: Cookies | undefined;
   #session: Session | undefined;
   #messages: MessageBox | undefined;
@@ -59,11 +58,6 @@ export class Visitor implements CookieOwner, SessionOwner, MessageOwner {
   /** What ended early. */
   get revocations(): Revocations {
     return revocations();
-  }
-
-  /** Cookies that came, sealed ones included. */
-  get jar(): Readonly<Record<string, string | undefined>> {
-    return this.#jar ??= readCookies(this.cookieHeader);
   }
 
   /** Cookies. */
@@ -97,9 +91,9 @@ export class Visitor implements CookieOwner, SessionOwner, MessageOwner {
    */
   commit(state: () => ResponseState, given: Headers | undefined): void {
     const lines: string[] = [];
-    if (this.#cookies !== undefined) lines.push(...this.#cookies.lines());
-    if (this.#session !== undefined) lines.push(...this.#session.lines());
-    if (this.#messages !== undefined) lines.push(...this.#messages.lines());
+    this.#cookies?.commit(lines);
+    this.#session?.commit(lines);
+    this.#messages?.commit(lines);
     if (lines.length === 0) return;
     const known = state();
     this.#takeBack(known);

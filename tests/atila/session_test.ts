@@ -328,7 +328,7 @@ Deno.test("SES-07 whatever is not a cookie of ours in force is an empty session,
   const header = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
   const { kid } = decodeProtectedHeader(good);
   const secret = Buffer.from(
-    hkdfSync("sha256", KEY, "skitai/securekey", "A256GCM sid ", 32),
+    hkdfSync("sha256", KEY, "skitai/securekey", "A256GCM sid", 32),
   );
   const foreign = await new CompactEncrypt(new TextEncoder().encode('{"i":"x"}'))
     .setProtectedHeader({ alg: "dir", enc: "A256GCM", kid })
@@ -367,9 +367,9 @@ Deno.test("SES-07 whatever is not a cookie of ours in force is an empty session,
     "the key of somebody else": foreign,
     "a header written otherwise": otherOrder,
     "unsigned": `${header({ alg: "none" })}.${header({ i: "x" })}.`,
-    "of a message box": new KeyRing(KEY).sealer("mbox ").seal('{"i":"x"}'),
+    "of a message box": new KeyRing(KEY).sealer("mbox").seal('{"i":"x"}'),
     "of a named session": new KeyRing(KEY).sealer("sid admin").seal('{"i":"x"}'),
-    "of another app": new KeyRing(OTHER_KEY).sealer("sid ").seal('{"i":"x"}'),
+    "of another app": new KeyRing(OTHER_KEY).sealer("sid").seal('{"i":"x"}'),
   };
   for (const [what, cookie] of Object.entries(forged)) {
     const forger = new VisitorClient(app);
@@ -602,7 +602,7 @@ Deno.test("SES-01 SES-07 keys rotate without logging anybody out", async () => {
 });
 
 Deno.test("SES-01 what is sealed is JWE that jose reads, and the other way round", async () => {
-  const purpose = "sid ";
+  const purpose = "sid";
   const secret = Buffer.from(
     hkdfSync("sha256", KEY, "skitai/securekey", `A256GCM ${purpose}`, 32),
   );
