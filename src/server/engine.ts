@@ -106,6 +106,8 @@ export const startEngine: StartEngine = async (service, options) => {
     : (await import("./tls.ts")).loadTls(service.ssl);
   const counters = openCounters(options.shared, options.workerIndex);
   begun.use(openSharedState(options.shared));
+  wac.counters = counters;
+  wac.temporaryDirectory = join(getVarPath(), "tmp");
   setCachefsDirectory(join(getVarPath(), "cache"));
   const revocations = begun.use(openRevocations(options.shared, {
     directory: join(getVarPath(), "revocations"),

@@ -46,6 +46,8 @@ export async function runSingle(
     loaded,
   });
   const server = new SingleServer(engine);
+  wac.control = (what, seconds) =>
+    server.end(what === "restart" ? EXIT_RESTART : EXIT_NORMAL, seconds);
   const scheme = service.ssl === undefined ? "http" : "https";
   const host = server.address.includes(":") ? `[${server.address}]` : server.address;
   wac.logger.get("server").log(`serving on ${scheme}://${host}:${server.port}/`);
@@ -112,6 +114,11 @@ class SingleServer implements Server {
     this.#release();
   }
 
+  /** Ends the process with that code, after requests under way; 0 seconds for the usual grace. */
+  end(code: number, seconds: number): void {
+    this.#stopAndExit(code, undefined, seconds || DEFAULT_GRACE_SECONDS);
+  }
+
   #stop(grace: number): Promise<void> {
     return this.#stopping ??= (async () => {
       try {
@@ -122,13 +129,13 @@ class SingleServer implements Server {
     })();
   }
 
-  #stopAndExit(code: number, signal?: Deno.Signal): void {
+  #stopAndExit(code: number, signal?: Deno.Signal, seconds = DEFAULT_GRACE_SECONDS): void {
     if (this.#stopping !== undefined) {
       if (signal !== undefined) Deno.exit(exitCodeOf(signal));
       return;
     }
     this.#exitCode = code;
-    this.#stop(DEFAULT_GRACE_SECONDS * 1000).catch((error) => {
+    this.#stop(seconds * 1000).catch((error) => {
       wac.logger.get("server").trace(error);
     }).finally(() => {
       // A macrotask later, what awaits `finished` has had its turn.

@@ -82,11 +82,15 @@ async function open(): Promise<CacheClient> {
     failed: (error) =>
       wac.logger.get("server").log(`The cache on disk cannot be used: ${error.message}`, "warn"),
   });
+  wac.responseCacheStatus = () => cache.status;
   return {
     cache,
     stats: () => ({ open: 0, busy: 0 }),
     maintain: () => cache.maintain(),
-    [Symbol.asyncDispose]: () => cache[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => {
+      wac.responseCacheStatus = undefined;
+      return cache[Symbol.asyncDispose]();
+    },
   };
 }
 

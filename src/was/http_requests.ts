@@ -7,7 +7,7 @@
 import type { Outcome } from "../clients/contract.ts";
 import type { HttpClient } from "../clients/http/client.ts";
 import { flattenHeaders, type HttpRequest } from "../clients/http/request.ts";
-import { asError } from "../core/errors.ts";
+import { asError, ProtocolError } from "../core/errors.ts";
 import type { BalanceFacts } from "../net/balance/policy.ts";
 import { deliver } from "../net/deliver.ts";
 import { nameFailure, unavailable, watchHealth } from "./delivery.ts";
@@ -212,6 +212,8 @@ class PreparedRequest implements Cacheable {
   readonly #member: AliasMember | undefined;
   readonly #requester: Requester;
   readonly #hedgeMs: number | undefined;
+  /** What the caller wants, if it was said. */
+  readonly #accept: string | undefined;
 
   constructor(
     requester: Requester,
@@ -220,7 +222,9 @@ class PreparedRequest implements Cacheable {
     own: number,
     member: AliasMember | undefined,
     hedgeMs: number | undefined,
+    accept: string | undefined,
   ) {
+    this.#accept = accept;
     this.#requester = requester;
     this.#hedgeMs = hedgeMs;
     this.#request = request;
@@ -240,8 +244,17 @@ class PreparedRequest implements Cacheable {
     return keyOf([this.#alias?.scope, this.#member?.key, method, url, told, auth, body]);
   }
 
-  /** Sends it, unless there is an answer to it in the cache file system. */
+  /** Sends it. An answer of a type that was not asked for is a failure. */
   send(signal: AbortSignal): Promise<Outcome> {
+    const accept = this.#accept;
+    const answer = this.#cachedOrSent(signal);
+    return accept === undefined
+      ? answer
+      : answer.then((outcome) => onlyAcceptable(outcome, accept, this.#request.url));
+  }
+
+  /** Sends it, unless there is an answer to it in the cache file system. */
+  #cachedOrSent(signal: AbortSignal): Promise<Outcome> {
     const request = this.#request;
     if (!isCachedRequest(request)) return this.#send(signal);
     const members = this.#member === undefined ? this.#alias?.members ?? [] : [this.#member];
@@ -298,7 +311,12 @@ function prepare(
   }
   const given = flattenHeaders(options?.headers);
   const headers: string[] = [];
-  if (indexOfName(given, "accept") === -1) headers.push("accept", acceptType);
+  const accepted = indexOfName(given, "accept");
+  if (accepted === -1) headers.push("accept", acceptType);
+  const limited = indexOfName(given, "accept-content-length");
+  const maxBytes = limited === -1
+    ? options?.maxBytes
+    : Math.min(bytesOf(given[limited + 1]!), options?.maxBytes ?? Infinity);
   const bypass = options?.useCache === false;
   if (bypass && indexOfName(given, "cache-control") === -1) {
     headers.push("cache-control", "no-cache");
@@ -327,17 +345,59 @@ function prepare(
     body,
     auth: options?.auth,
     caCerts: ca === undefined ? alias?.caCerts : typeof ca === "string" ? [ca] : ca,
-    maxBytes: options?.maxBytes,
+    maxBytes,
     maxRedirects: options?.maxRedirects,
     stream: options?.stream,
   };
-  return new PreparedRequest(requester, request, alias, own.length, member, options?.hedgeMs);
+  return new PreparedRequest(
+    requester,
+    request,
+    alias,
+    own.length,
+    member,
+    options?.hedgeMs,
+    accepted === -1 ? undefined : given[accepted + 1],
+  );
 }
 
 /** Loads the HTTP client of this worker. @internal */
 export async function loadHttpClient(): Promise<HttpClient> {
   const { HttpClient } = await import("../clients/http/client.ts");
   return new HttpClient({ keepAliveSeconds: backendKeepAlive });
+}
+
+/** A number of bytes out of a header. @throws {TypeError} for anything else. */
+function bytesOf(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new TypeError(`Cannot send Accept-Content-Length: ${JSON.stringify(text)} is no number`);
+}
+
+/** The outcome, or a failure with code 718 when its type is none of those that were asked for. */
+async function onlyAcceptable(outcome: Outcome, accept: string, url: string): Promise<Outcome> {
+  const { status, statusCode } = outcome;
+  // an error page says more than the complaint that it is a page
+  if (status !== 3 || statusCode < 200 || statusCode >= 300) return outcome;
+  const type = outcome.headers.get("content-type");
+  if (type === null || matchesAccept(type, accept)) return outcome;
+  await outcome.body?.cancel();
+  const error = new ProtocolError(`${url} is of type ${type}, accepted was ${accept}`, 718, {
+    member: outcome.node,
+  });
+  return { ...failedOutcome(error, 2, 718), node: outcome.node, url: outcome.url };
+}
+
+/** Whether a media type is among those of an `Accept` header. */
+function matchesAccept(contentType: string, accept: string): boolean {
+  const type = contentType.split(";", 1)[0]!.trim().toLowerCase();
+  return accept.toLowerCase().split(",").some((item) => {
+    const [range = "", ...parameters] = item.split(";").map((part) => part.trim());
+    if (parameters.some((parameter) => /^q=0(?:\.0*)?$/.test(parameter))) return false;
+    if (range === "*/*" || range === type) return true;
+    if (range.endsWith("/*")) return type.startsWith(range.slice(0, -1));
+    // application/problem+json is JSON
+    const [top, sub] = range.split("/");
+    return sub !== undefined && type.startsWith(`${top}/`) && type.endsWith(`+${sub}`);
+  });
 }
 
 /** Whether the request may reach two members. */

@@ -6,6 +6,7 @@
 
 import type { Logger } from "../core/log.ts";
 import { consoleLogger } from "../store/logs.ts";
+import type { SharedCounters } from "../store/shared_counters.ts";
 import { type BackendClients, backends } from "./backend_clients.ts";
 import { Clusters } from "./clusters.ts";
 import { atilaOnly, Was } from "./was.ts";
@@ -26,6 +27,14 @@ export class Wac {
   handler: unknown = undefined;
   /** Calls those who listen to broadcasts in any app of this worker. The engine sets it. @internal */
   broadcast: ((was: unknown, event: string, args: readonly unknown[]) => void) | undefined;
+  /** Counters of all workers. The engine sets them. @internal */
+  counters: SharedCounters | undefined;
+  /** Directory for temporary files. The engine sets it. @internal */
+  temporaryDirectory: string | undefined;
+  /** Restarts or stops what this worker belongs to. The runner sets it. @internal */
+  control: ((what: "restart" | "shutdown", timeoutSeconds: number) => void) | undefined;
+  /** Counts of the cache file system, once it is in use. @internal */
+  responseCacheStatus: (() => unknown) | undefined;
   /** Backend clients of this worker: counts, sweeping, closing. */
   readonly backends: BackendClients = backends;
   /** The groups of servers behind the aliases: who is in use, who is out, and changing that. */

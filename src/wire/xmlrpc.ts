@@ -19,9 +19,14 @@ function escape(text: string): string {
  * Encodes one value. Dates become ISO strings, bytes base64, `null` and `undefined` the `<nil/>`
  * extension.
  *
+ * @param dates Write dates with their own type instead. Default false.
  * @throws {TypeError} for functions, symbols, circular structures and numbers that are not finite.
  */
-export function encodeValue(value: unknown, seen: readonly unknown[] = []): string {
+export function encodeValue(
+  value: unknown,
+  seen: readonly unknown[] = [],
+  dates = false,
+): string {
   if (value === null || value === undefined) return "<value><nil/></value>";
   switch (typeof value) {
     case "string":
@@ -40,28 +45,34 @@ export function encodeValue(value: unknown, seen: readonly unknown[] = []): stri
     default:
       throw new TypeError(`Cannot encode a ${typeof value} as XML-RPC`);
   }
-  if (value instanceof Date) return encodeValue(value.toISOString());
+  if (value instanceof Date) {
+    const iso = value.toISOString();
+    if (!dates) return encodeValue(iso);
+    // the form of the specification: no dashes, no fractions, no zone
+    const compact = iso.replaceAll("-", "").replace(/\.\d+Z$/, "");
+    return `<value><dateTime.iso8601>${compact}</dateTime.iso8601></value>`;
+  }
   if (value instanceof Uint8Array) {
     return `<value><base64>${Buffer.from(value).toString("base64")}</base64></value>`;
   }
   if (seen.includes(value)) throw new TypeError("Cannot encode a circular structure as XML-RPC");
   const inner = [...seen, value];
   if (Array.isArray(value)) {
-    const items = value.map((item) => encodeValue(item, inner)).join("");
+    const items = value.map((item) => encodeValue(item, inner, dates)).join("");
     return `<value><array><data>${items}</data></array></value>`;
   }
   const members = Object.entries(value as object)
     .filter(([, member]) => member !== undefined)
     .map(([name, member]) =>
-      `<member><name>${escape(name)}</name>${encodeValue(member, inner)}</member>`
+      `<member><name>${escape(name)}</name>${encodeValue(member, inner, dates)}</member>`
     )
     .join("");
   return `<value><struct>${members}</struct></value>`;
 }
 
-/** Encodes the answer of a method. */
-export function encodeResponse(value: unknown): string {
+/** Encodes the answer of a method; see {@link encodeValue}. */
+export function encodeResponse(value: unknown, dates = false): string {
   return `<?xml version="1.0" encoding="utf-8"?>\n<methodResponse><params><param>${
-    encodeValue(value)
+    encodeValue(value, [], dates)
   }</param></params></methodResponse>\n`;
 }

@@ -81,6 +81,16 @@ app.route("/locked", async (was) => {
 });
 app.route("/most", (was) => String(was.getgs("most")));
 
+app.route("/restart", (was) => {
+  was.restart();
+  return was.workerId;
+});
+app.route("/shutdown", (was) => {
+  was.shutdown(3);
+  return was.workerId;
+});
+app.route("/status", (was) => was.status());
+
 skitai.mount("/", app);
 const server = await skitai.run({ port: 0, workers: Number(Deno.env.get("SHARED_WORKERS") ?? 2) });
 console.log("listening", server.address, server.port, server.workers.length, Deno.pid);

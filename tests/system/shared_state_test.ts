@@ -103,3 +103,36 @@ Deno.test("IPC-05 a lock excludes the handlers of all workers, by its name", asy
   );
   assert.equal((await slow).status, 200);
 });
+
+Deno.test("UTL-03 with several workers restart and shutdown replace the one that is asked", async () => {
+  await using workshop = await Workshop.open();
+  const service = start(workshop);
+  const port = await service.port();
+  const { body: first } = await curl(port, "/restart");
+  await service.line(new RegExp(`asked for a restart`));
+  await until(() => curl(port, "/facts"), ({ status }) => status === 200, "it serves on");
+  // one that is leaving already is not replaced once more
+  await until(
+    async () => {
+      await curl(port, "/shutdown");
+      return service.lines.some((line) => line.includes("asked for a shutdown"));
+    },
+    (isReplaced) => isReplaced,
+    "the other kind replaces a worker too",
+  );
+  await bothOf(port);
+  assert.match(first, /^W[01]$/);
+});
+
+Deno.test("UTL-01 UTL-03 with one worker shutdown ends the server, after the answer", async () => {
+  await using workshop = await Workshop.open();
+  const service = workshop.start(SCRIPT, {
+    flags: ["--unstable-net"],
+    env: { SHARED_WORKERS: "1" },
+  });
+  const port = await service.port();
+  const { body: page } = await curl(port, "/status");
+  assert.match(page, /<th>requests<\/th><td>\d+<\/td>/);
+  assert.deepEqual(await curl(port, "/shutdown"), { status: 200, body: "W0" });
+  assert.equal(await service.code(), 0);
+});

@@ -184,6 +184,13 @@ async function ownBody(
     ownsLogs: false,
     run: settings,
   });
+  wac.control = (what, seconds) => {
+    if (what === "shutdown") Deno.kill(Deno.ppid, "SIGTERM");
+    else {
+      const drainMs = seconds === 0 ? undefined : seconds * 1000;
+      report({ type: "replace", reason: "the app asked for a restart", drainMs });
+    }
+  };
   const { hostname, port } = engine.front.address;
   const servingSince = Date.now();
   const names = workerNames(0);

@@ -77,6 +77,8 @@ export async function runWorker(
     }
   });
   reportCrashes(report);
+  // either way another worker takes its place
+  wac.control = (what) => report({ type: "crashed", reason: `the app asked for a ${what}` });
 
   const { hostname, port } = engine.front.address;
   const servingSince = Date.now();
