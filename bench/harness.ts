@@ -17,6 +17,8 @@ export interface Subject {
   readonly command: readonly string[];
   /** Path and query to load. Default `/`. */
   readonly path?: string;
+  /** Request headers. */
+  readonly headers?: Record<string, string>;
   /** Environment variables. */
   readonly env?: Record<string, string>;
 }
@@ -129,6 +131,10 @@ export async function load(running: Running, options: LoadOptions = {}): Promise
       `-c${connections}`,
       `-d${seconds}s`,
       "--latency",
+      ...Object.entries(running.subject.headers ?? {}).flatMap(([name, value]) => [
+        "-H",
+        `${name}: ${value}`,
+      ]),
       `http://127.0.0.1:${running.port}${path}`,
     ],
     stdout: "piped",

@@ -6,6 +6,7 @@
 
 import { load, median, residentMegabytes, rounds, start, type Subject } from "./harness.ts";
 import { NODE_PEERS, type Peers } from "./peers.ts";
+import { sessionApp } from "./subjects/session.ts";
 
 /** A line of the table. */
 export interface Row {
@@ -189,6 +190,25 @@ export const scenarios: readonly Scenario[] = [
           }]
           : []),
       ]),
+  },
+  {
+    name: "Hooks before, after and last, a session read, JSON; request log off",
+    run: async (effort) => {
+      const login = await sessionApp().makeClient().get("/login");
+      const headers = { cookie: login.headers.getSetCookie()[0]!.split(";")[0]! };
+      return await compare(effort, {
+        name: "Skitai (Atila), hooks and session",
+        command: skitai("session.ts", LIKE_PEERS),
+        path: jsonPath,
+        headers,
+      }, [{
+        name: "Skitai (Atila), a bare route",
+        command: skitai("json.ts", LIKE_PEERS),
+        path: jsonPath,
+        headers,
+        wanted: "≥ 0.60",
+      }]);
+    },
   },
   {
     name: "The same JSON route on the edge front, request log off",
