@@ -257,7 +257,7 @@ export class Atila extends AppFeatures implements MountedApp {
     this.#addToRouter(route);
     const { facts } = route;
     const { name } = facts;
-    if (facts.authenticate !== undefined && facts.authenticate !== null) this.gated = true;
+    if ((facts.authenticate ?? null) !== null || facts.origins !== undefined) this.gated = true;
     if (name !== undefined) {
       const present = this.#byName.get(name);
       // The same function on several rules, or one name per method of a rule, is no accident.
@@ -559,13 +559,12 @@ export class Atila extends AppFeatures implements MountedApp {
     const was = new AtilaWas(this, ctx, { req, route, values });
     ctx.service = was;
     if (
-      headerOf(req, ctx, "origin") !== null ||
-      this.gated && this.schemeOf(route.facts) !== undefined
+      headerOf(req, ctx, "origin") !== null || this.gated && this.isGated(route.facts)
     ) return runInContext(ctx, this.#pass, was, route, values);
     return runInContext(ctx, this.#run, was, route, values);
   }
 
-  /** The way of a request that comes from a page or has to authenticate. */
+  /** The way of a request that comes from a page, has to authenticate, or could come from a page. */
   #pass = async (
     was: AtilaWas,
     route: Route,
@@ -581,7 +580,7 @@ export class Atila extends AppFeatures implements MountedApp {
       response = await this.#failed(was, error);
       if (response.status === 401) separateChallenges(response.headers);
     }
-    return origin === null ? response : this.markOrigin(response, origin, route.facts);
+    return this.markOrigin(response, origin, route.facts);
   };
 
   /** Methods that a path answers. */
@@ -596,7 +595,6 @@ export class Atila extends AppFeatures implements MountedApp {
     const response = runInContext(ctx, this.#refusal, was, error, undefined);
     if (this.accessControlAllowOrigin === undefined) return response;
     const origin = req.headers.get("origin");
-    if (origin === null) return response;
     return isThenable(response)
       ? response.then((res) => this.markOrigin(res, origin, undefined))
       : this.markOrigin(response, origin, undefined);

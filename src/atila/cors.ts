@@ -111,8 +111,11 @@ export function answerPreflight(
   return new Response(null, { status: 200, headers });
 }
 
-/** Tells the browser that the page may see the response. */
-export function allowOrigin(res: Response, origin: string, rule: OriginRule): Response {
+/**
+ * Tells the browser that the page may see the response, and caches that it depends on who asks; the
+ * latter also where nobody said who they are.
+ */
+export function allowOrigin(res: Response, origin: string | null, rule: OriginRule): Response {
   if (rule.origins === undefined || res.status === 101) return res;
   try {
     mark(res.headers, origin, rule);
@@ -126,8 +129,10 @@ export function allowOrigin(res: Response, origin: string, rule: OriginRule): Re
   }
 }
 
-function mark(headers: Headers, origin: string, { origins, credentials }: OriginRule): void {
+function mark(headers: Headers, origin: string | null, rule: OriginRule): void {
+  const { origins, credentials } = rule;
   headers.append("vary", "Origin");
+  if (origin === null) return;
   if (origins!.includes(origin)) {
     headers.set("access-control-allow-origin", origin);
     if (credentials) headers.set("access-control-allow-credentials", "true");

@@ -587,6 +587,7 @@ export abstract class AppFeatures extends DataFeatures {
   }
   set accessControlAllowOrigin(origins: readonly string[] | null | undefined) {
     this.#origins = checkOrigins("app.accessControlAllowOrigin", origins);
+    this.gated = true;
   }
 
   /** Seconds a browser may keep the answer to a preflight. Default 0: nothing is said. */
@@ -643,8 +644,17 @@ export abstract class AppFeatures extends DataFeatures {
     };
   }
 
+  /** Whether requests to a route are looked at before it runs, also those of no page. @internal */
+  protected isGated(facts: RouteFacts): boolean {
+    return this.#schemeOf(facts) !== undefined || (facts.origins ?? this.#origins) !== undefined;
+  }
+
   /** Marks a response for pages of other origins. @internal */
-  protected markOrigin(res: Response, origin: string, facts: RouteFacts | undefined): Response {
+  protected markOrigin(
+    res: Response,
+    origin: string | null,
+    facts: RouteFacts | undefined,
+  ): Response {
     return allowOrigin(res, origin, this.originRule(facts));
   }
 

@@ -93,6 +93,7 @@ Deno.test("COR-01 COR-02 lists of the app and of routes, with the headers that g
   assert.deepEqual(await ask("/nowhere", PAGE), [404, PAGE, null, true]);
   const { headers } = await client.get("/");
   assert.equal(headers.get("access-control-allow-origin"), null, "nobody asked");
+  assert.equal(headers.get("vary"), "Origin", "a cache keeps it apart");
   assert.throws(() => app.accessControlAllowOrigin = ["example.com"], /no origin/);
   assert.throws(() => app.accessControlAllowOrigin = ["https://a.example/path"], /no origin/);
   assert.throws(

@@ -195,23 +195,26 @@ class Rewriter {
     this.#emitTag(kind, this.#text.slice(inside, close), from);
   }
 
-  /** Where a tag ends: outside of quotes. */
+  /** Where a tag ends: outside of quotes, and of brackets as far as they are closed. */
   #close(from: number, end: string): number {
     let quote = "";
+    let depth = 0;
+    let first = -1;
     for (let i = from; i < this.#text.length; i++) {
       const character = this.#text[i]!;
       if (quote !== "") {
         if (character === "\\") i++;
         else if (character === quote) quote = "";
-      } else if (this.#text.startsWith(end, i)) {
-        // The last of several brackets closes: `{{ {"a": {}} }}`.
-        while (end === "}}" && this.#text.startsWith(end, i + 1)) i++;
+      } else if (this.#text.startsWith(end, i) && (depth === 0 || !"}])".includes(end[0]!))) {
         return i;
-      } else if (character === '"' || character === "'") {
-        quote = character;
+      } else {
+        if (first === -1 && this.#text.startsWith(end, i)) first = i;
+        if (character === '"' || character === "'") quote = character;
+        else if ("{[(".includes(character)) depth++;
+        else if ("}])".includes(character)) depth--;
       }
     }
-    return -1;
+    return first;
   }
 
   #emitTag(kind: Kind, content: string, from = this.#at): void {

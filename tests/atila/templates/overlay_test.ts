@@ -50,6 +50,16 @@ Deno.test("TPL-05 other delimiters leave those of a client framework alone", asy
     "A1B",
     "the longer start wins",
   );
+  assert.equal(
+    await render("{{ {'a': {'b': [[1]]}}['a']['b'][0][0] }}{{ '}}' }}", {}),
+    "1}}",
+    "brackets inside of a tag",
+  );
+  assert.equal(
+    await render("[[ list[names[0]] ]]", overlay, { list: { a: 7 }, names: ["a"] }),
+    "7",
+  );
+  await assert.rejects(render("[[ (a ]] b", overlay), /t\.html, line 1/);
 });
 
 Deno.test("TPL-05 extends, include, macros and quotes with other delimiters", async () => {
