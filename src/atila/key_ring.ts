@@ -63,7 +63,7 @@ export class KeyRing {
 }
 
 const HOW = `Make one with "openssl rand -base64 32", keep it out of the code, and set it with ` +
-  `app.securekey = Deno.env.get("SECUREKEY") or mount(point, app, { pref: { securekey } })`;
+  `app.securekey = Deno.env.get("SECUREKEY")`;
 
 /** What has keys: an app. */
 export interface KeyOwner {
