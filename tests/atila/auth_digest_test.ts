@@ -3,7 +3,9 @@ import { createHash } from "node:crypto";
 import { Atila } from "../../src/atila/mod.ts";
 import { DigestAuthority } from "../../src/atila/auth/digest.ts";
 import { parseParameters } from "../../src/atila/auth/authorization_header.ts";
+import { openBrowser } from "../_support/browser.ts";
 import { startTestFront } from "../_support/fronts.ts";
+import { isMissing } from "../_support/services.ts";
 import { curl, type ServedHandler, serveHandler } from "../_support/serve_handler.ts";
 
 const here = import.meta.url;
@@ -324,4 +326,46 @@ Deno.test("AUTH-06 stored hashes instead of passwords", async () => {
     "401",
     "of another realm",
   );
+});
+
+Deno.test({
+  name: "AUTH-05 AUTH-06 Chromium signs in by digest and basic, page after page",
+  ignore: isMissing("chromium"),
+  // The browser keeps its own connections.
+  sanitizeOps: false,
+  sanitizeResources: false,
+  async fn() {
+    const app = new Atila(here);
+    app.users = new Map([["kim", "secret"]]);
+    for (const scheme of ["digest", "basic"] as const) {
+      app.route(`/${scheme}/<page>`, { authenticate: scheme }, (was, { page }) => {
+        return `<link rel="icon" href="data:,"><p>${page} ${was.request.user!.name}</p>` +
+          (page === "first" ? `<script src="script"></script>` : "");
+      });
+    }
+    await using server = serve(app);
+    const browser = await openBrowser();
+    try {
+      for (const scheme of ["digest", "basic"]) {
+        const context = await browser.newContext({
+          httpCredentials: { username: "kim", password: "secret" },
+        });
+        const page = await context.newPage();
+        for (const name of ["first", "second", "third"]) {
+          const answer = await page.goto(`${server.url}/${scheme}/${name}`);
+          assert.equal(answer!.status(), 200);
+          assert.equal(await page.locator("p").innerText(), `${name} kim`);
+        }
+        await context.close();
+        const stranger = await browser.newContext({
+          httpCredentials: { username: "kim", password: "wrong" },
+        });
+        const refused = await (await stranger.newPage()).goto(`${server.url}/${scheme}/first`);
+        assert.equal(refused!.status(), 401);
+        await stranger.close();
+      }
+    } finally {
+      await browser.close();
+    }
+  },
 });
