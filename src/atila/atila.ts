@@ -41,7 +41,7 @@ import {
   type WacHook,
   type WasHook,
 } from "./hooks.ts";
-import type { SecureKey } from "./key_ring.ts";
+import { checkKey, type SecureKey } from "./key_ring.ts";
 import { readBody, releaseLater } from "./read_body.ts";
 import { mediaTypeOf } from "./request.ts";
 import { ApiContainer, Reply, type ResponseState, wantsFault } from "./response.ts";
@@ -110,16 +110,13 @@ export class Atila extends AppFeatures implements MountedApp {
   name: string;
   /** Prefix of the (first) mount, with its final slash. */
   mountPoint = "/";
-  /**
-   * Key that protects sessions, messages and tokens, 32 characters or more; or several with the newest
-   * first, so that what an older one has protected stays valid.
-   */
-  securekey: SecureKey | undefined = undefined;
   /** Seconds a session lives after its last change. Default 1200. */
   sessionTimeout = 1200;
   /** Seconds after which a session ends whatever happens. Default 30 days. */
   sessionLifetime = 30 * 86_400;
 
+  // Private, so that an app that is printed does not show it.
+  #securekey: SecureKey | undefined;
   #debug = false;
   #useReloader = false;
   #routes: Route[] = [];
@@ -153,6 +150,20 @@ export class Atila extends AppFeatures implements MountedApp {
     // Bound, so that the app can be handed around as a plain handler.
     this.handle = this.handle.bind(this);
     this.fetch = this.fetch.bind(this);
+  }
+
+  /**
+   * Key that protects sessions, messages and tokens, 32 characters or more; or several with the newest
+   * first, so that what an older one has protected stays valid.
+   *
+   * @throws {ConfigError} when it is set to a key that is too short or given twice.
+   */
+  get securekey(): SecureKey | undefined {
+    return this.#securekey;
+  }
+  set securekey(key: SecureKey | undefined) {
+    checkKey(key);
+    this.#securekey = key;
   }
 
   /** Show errors with their stack to the client. Always false in production. */

@@ -28,7 +28,7 @@ export class KeyRing {
 
   /** Checks the keys. @throws {ConfigError} for one that is missing, too short, or given twice. */
   constructor(keys: SecureKey) {
-    const all = typeof keys === "string" ? [keys] : [...keys];
+    const all = Array.isArray(keys) ? [...keys] : [keys];
     if (all.length === 0) throw new ConfigError(WHERE, `there is no key in the list. ${HOW}`);
     all.forEach((key, i) => {
       const which = all.length === 1 ? "the key" : `key ${i + 1} of ${all.length}`;
@@ -94,6 +94,11 @@ export function ringOf(owner: KeyOwner, what: string): KeyRing {
 function isSame(keys: readonly string[], now: SecureKey): boolean {
   if (typeof now === "string") return keys.length === 1 && keys[0] === now;
   return keys.length === now.length && keys.every((key, i) => key === now[i]);
+}
+
+/** Refuses a key nothing can be protected with; none at all is an error only where it is needed. */
+export function checkKey(key: SecureKey | undefined): void {
+  if (key !== undefined && key !== "") new KeyRing(key);
 }
 
 /** A ring of keys that are not those of an app, made once. */

@@ -21,12 +21,17 @@ Deno.test("ATL-02 ATL-03 MNT-25 MNT-26 properties and settings, overridden at mo
     host: "default",
     name: "renamed",
     apps: new Map(),
-    pref: { debug: true, maxClientBodySize: 9, securekey: "k", config: { mySetting: 2, other: 3 } },
+    pref: {
+      debug: true,
+      maxClientBodySize: 9,
+      securekey: "k".repeat(32),
+      config: { mySetting: 2, other: 3 },
+    },
   });
   assert.equal(app.mountPoint, "/x/");
   assert.equal(app.name, "renamed");
   assert.equal(app.debug, true);
-  assert.equal(app.securekey, "k");
+  assert.equal(app.securekey, "k".repeat(32));
   assert.equal(app.config.mySetting, 2);
   assert.equal(app.config["other"], 3);
   assert.equal(app.limits.maxPostBodySize, 9);

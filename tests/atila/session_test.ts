@@ -95,18 +95,19 @@ Deno.test("SES-01 what is set is nobody else's object, and no request sees that 
 
 Deno.test("SES-01 without a key, or with a bad one, it says what to do", async () => {
   const bad: [Atila["securekey"], RegExp][] = [
-    [
-      undefined,
-      /app\.securekey: Sessions need a key and there is none\. .*openssl rand -base64 32/,
-    ],
-    ["", /there is none/],
-    ["short", /the key has 5 characters, at least 32/],
+    ["short", /app\.securekey: the key has 5 characters, at least 32/],
     [[KEY, "short"], /key 2 of 2 has 5 characters/],
     [[KEY, KEY], /key 2 of 2 is there twice/],
     [[], /no key in the list/],
     [[KEY, 5 as never], /key 2 of 2 is not text/],
+    [5 as never, /not text/],
   ];
   for (const [key, message] of bad) {
+    const app = keyedApp();
+    assert.match(thrown(() => app.securekey = key).message, message);
+    assert.equal(app.securekey, KEY);
+  }
+  for (const key of [undefined, ""]) {
     const app = keyedApp();
     app.securekey = key;
     app.route("/x", (was) => String(was.session.get("a", "")));
@@ -115,8 +116,15 @@ Deno.test("SES-01 without a key, or with a bad one, it says what to do", async (
       assert.equal((await app.makeClient().get("/x")).statusCode, 500);
       assert.equal((await app.makeClient().get("/without")).text, "fine");
     });
-    assert.match(log, message);
+    assert.match(
+      log,
+      /app\.securekey: Sessions need a key and there is none\. .*openssl rand -base64 32/,
+    );
   }
+  assert.ok(
+    !Deno.inspect(keyedApp(), { depth: 9 }).includes(KEY),
+    "it is not printed with the app",
+  );
 });
 
 Deno.test("SES-01 keys are text, and values are what JSON can say", async () => {
