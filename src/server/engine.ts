@@ -23,6 +23,7 @@ import { openCounters, type SharedCounters } from "../store/shared_counters.ts";
 import { openRevocations } from "../was/revocations.ts";
 import { aliases } from "../was/aliases.ts";
 import { watchAll } from "../was/delivery.ts";
+import { ClusterMember, hasCluster } from "../was/cluster.ts";
 import { setCachefsDirectory } from "../was/cachefs.ts";
 import { openSharedState } from "../was/shared.ts";
 import { wac } from "../was/wac.ts";
@@ -126,6 +127,9 @@ export const startEngine: StartEngine = async (service, options) => {
   begun.defer(() => {
     wac.broadcast = undefined;
   });
+  if (hasCluster()) {
+    wac.cluster = begun.use(await runOutside(() => ClusterMember.join()));
+  }
   const { watched } = table;
   options.loaded?.(watched);
 
@@ -224,6 +228,9 @@ async function runPhase(table: MountTable, phase: LifecyclePhase, log: Log): Pro
 interface Broadcasting extends MountedApp {
   /** Apps of the same host; what is broadcast by one is heard by all of them. */
   readonly others: ReadonlyMap<string, MountedApp>;
+  /** Broadcasts with the service object of the app itself. */
+  broadcast(event: string, ...args: unknown[]): unknown;
+  /** Broadcasts with a service object. */
   broadcastWith(was: unknown, event: string, args: readonly unknown[]): unknown;
 }
 
@@ -239,7 +246,8 @@ function broadcastToAll(
     if (!("broadcastWith" in app) || told.has(app)) continue;
     const { others } = app as Broadcasting;
     for (const one of [app, ...others.values()]) told.add(one);
-    (app as Broadcasting).broadcastWith(was, event, args);
+    if (was === undefined) (app as Broadcasting).broadcast(event, ...args);
+    else (app as Broadcasting).broadcastWith(was, event, args);
   }
 }
 

@@ -147,6 +147,11 @@ export class SharedState implements Disposable {
     }
   }
 
+  /** Sets a value; gives what it was. */
+  exchange(key: string, value: number): number {
+    return Number(Atomics.exchange(this.#i64, this.#slot(key), BigInt(value)));
+  }
+
   /** Adds to a value; gives what it is then. */
   add(key: string, change: number): number {
     return Number(Atomics.add(this.#i64, this.#slot(key), BigInt(change))) + change;

@@ -8,6 +8,7 @@ import type { Logger } from "../core/log.ts";
 import { consoleLogger } from "../store/logs.ts";
 import type { SharedCounters } from "../store/shared_counters.ts";
 import { type BackendClients, backends } from "./backend_clients.ts";
+import type { ClusterMember } from "./cluster.ts";
 import { Clusters } from "./clusters.ts";
 import { atilaOnly, Was } from "./was.ts";
 
@@ -35,6 +36,8 @@ export class Wac {
   control: ((what: "restart" | "shutdown", timeoutSeconds: number) => void) | undefined;
   /** Counts of the cache file system, once it is in use. @internal */
   responseCacheStatus: (() => unknown) | undefined;
+  /** The cluster, if `cluster` was called before `run`. */
+  cluster: ClusterMember | undefined;
   /** Backend clients of this worker: counts, sweeping, closing. */
   readonly backends: BackendClients = backends;
   /** The groups of servers behind the aliases: who is in use, who is out, and changing that. */

@@ -13,7 +13,7 @@ import { Atila } from "@skitai/skitai/atila";
 skitai.deflu("tables.users", "tables.orders");
 skitai.defgs("level", "holders", "most");
 const redis = Deno.env.get("SHARED_REDIS");
-if (redis) throw new Error("no cluster yet");
+if (redis) skitai.cluster(redis, { prefix: Deno.env.get("SHARED_PREFIX") ?? "test" });
 
 const heard: unknown[] = [];
 let seen = 0;
@@ -79,6 +79,25 @@ app.route("/locked", async (was) => {
   was.setgs("holders", was.getgs("holders") - 1);
   return was.workerId;
 });
+const chat: unknown[] = [];
+let chatting = false;
+app.route("/say", async (was) => {
+  await skitai.wac.cluster!.publish("chat", was.request.args.text);
+  await skitai.wac.cluster!.broadcast("hello", was.request.args.text);
+  return "said";
+});
+app.onBroadcast("hello", (_was, text) => void heard.push(["hello", text]));
+app.route("/chat", async (was) => {
+  if (!chatting) skitai.wac.cluster!.subscribe("chat", (data) => void chat.push(data));
+  chatting = true;
+  await Promise.resolve();
+  return was.response.API({ chat, heard });
+});
+app.route(
+  "/count",
+  async () => String(await skitai.wac.cluster!.count("visits", 60_000)),
+);
+app.route("/owns", async () => String(await skitai.wac.cluster!.owns("cron", 60_000)));
 app.route("/most", (was) => String(was.getgs("most")));
 
 app.route("/restart", (was) => {
