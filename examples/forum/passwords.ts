@@ -1,26 +1,37 @@
-/** Passwords as PBKDF2 hashes, made by the runtime outside of the event loop. */
+/** Passwords as scrypt hashes, made by the runtime outside of the event loop. */
 
-const ITERATIONS = 600_000;
+import { Buffer } from "node:buffer";
+import { randomBytes, scrypt, timingSafeEqual } from "node:crypto";
 
-/** Hash and salt of a password, as text. */
+const HASH_BYTES = 32;
+/** What a hash made today costs: 32 MiB, and about a third of a second. */
+const COST = { N: 2 ** 15, r: 8, p: 3 };
+
+/** Hash of a password as text, with its salt and what it has cost. */
 export async function hashPassword(password: string): Promise<string> {
-  const salt = crypto.getRandomValues(new Uint8Array(16));
-  return `${salt.toBase64()}:${(await derive(password, salt)).toBase64()}`;
+  const salt = randomBytes(16);
+  const hash = await derive(password, salt, COST);
+  return [COST.N, COST.r, COST.p, salt.toString("base64"), hash.toString("base64")].join(":");
 }
 
-/** Whether a password belongs to a hash. Takes as long for a hash nobody has. */
-export async function isPassword(password: string, stored: string): Promise<boolean> {
-  const [salt = "", hash = ""] = stored.split(":");
-  const derived = await derive(password, Uint8Array.fromBase64(salt));
-  const expected = Uint8Array.fromBase64(hash);
-  let difference = derived.length ^ expected.length;
-  for (let i = 0; i < derived.length; i++) difference |= derived[i]! ^ (expected[i] ?? 0);
-  return difference === 0;
+/** Whether a password belongs to a hash. Takes as long where there is none to compare with. */
+export async function isPassword(password: string, stored: string | undefined): Promise<boolean> {
+  if (stored === undefined) {
+    await derive(password, randomBytes(16), COST);
+    return false;
+  }
+  const [N, r, p, salt, hash] = stored.split(":") as [string, string, string, string, string];
+  const cost = { N: Number(N), r: Number(r), p: Number(p) };
+  const derived = await derive(password, Buffer.from(salt, "base64"), cost);
+  return timingSafeEqual(derived, Buffer.from(hash, "base64"));
 }
 
-async function derive(password: string, salt: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  const bytes = new TextEncoder().encode(password);
-  const key = await crypto.subtle.importKey("raw", bytes, "PBKDF2", false, ["deriveBits"]);
-  const algorithm = { name: "PBKDF2", hash: "SHA-256", salt, iterations: ITERATIONS };
-  return new Uint8Array(await crypto.subtle.deriveBits(algorithm, key, 256));
+function derive(password: string, salt: Buffer, cost: typeof COST): Promise<Buffer> {
+  const options = { ...cost, maxmem: 256 * cost.N * cost.r };
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize("NFKC"), salt, HASH_BYTES, options, (error, hash) => {
+      if (error) reject(error);
+      else resolve(hash);
+    });
+  });
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type TestClient, testClient } from "../../src/server/testing/mod.ts";
 import { testTls } from "../_support/fronts.ts";
 import { curl } from "../_support/serve_handler.ts";
-import { freePort } from "../_support/service_process.ts";
+import { freePort, until } from "../_support/service_process.ts";
 import { isMissing } from "../_support/services.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../examples", import.meta.url));
@@ -163,10 +163,11 @@ const PROGRAMS: Record<string, Program> = {
   "workers.ts": {
     async check(client) {
       const seen = new Set<string>();
-      // The kernel spreads connections; both have answered soon.
-      for (let i = 0; i < 200 && seen.size < 2; i++) {
-        seen.add((await client.get("/")).data.worker);
-      }
+      await until(
+        async () => seen.add((await client.get("/")).data.worker).size,
+        (size) => size === 2,
+        "not both workers have answered",
+      );
       assert.deepEqual([...seen].sort(), ["W0", "W1"]);
     },
   },
@@ -271,7 +272,7 @@ const PROGRAMS: Record<string, Program> = {
     async check(client) {
       assert.match((await client.get("/")).text, /Nobody has written yet/);
       const token = /name="_csrf_token" value="([^"]+)"/.exec(
-        (await client.get("/login")).text,
+        (await client.get("/signin")).text,
       )![1]!;
       const joined = await client.post("/join", {
         name: "ann",
@@ -279,7 +280,7 @@ const PROGRAMS: Record<string, Program> = {
         _csrf_token: token,
       });
       assert.match(joined.text, /Welcome, ann[\s\S]*Open a topic/);
-      assert.equal((await client.post("/logout", {})).statusCode, 403);
+      assert.equal((await client.post("/signout", {})).statusCode, 403);
     },
   },
 
