@@ -10,7 +10,7 @@
  * @module
  */
 
-import { Pool } from "../../net/pool.ts";
+import { Pool, type PoolOptions } from "../../net/pool.ts";
 import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
 import {
   answered,
@@ -53,6 +53,15 @@ interface Step {
 class PgPool extends Pool<PgConnection> {
   /** Connections that short reads share now. */
   readonly shared = new Set<PgConnection>();
+  /** Most connections. */
+  readonly most: number;
+  /** Statements that want a connection of their own and have none yet. */
+  wanting = 0;
+
+  constructor(options: PoolOptions<PgConnection> & { readonly max: number }) {
+    super(options);
+    this.most = options.max;
+  }
 }
 
 /** Sends statements over pooled connections. */
@@ -194,7 +203,14 @@ export class PostgresqlClient implements Client {
         if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
         const found = attempt === 1 && short ? share(pool) : undefined;
         if (found !== undefined) connection = found;
-        else ({ connection, reused } = await this.#lease(pool, signal, !text.read, attempt > 1));
+        else {
+          if (!short) pool.wanting++;
+          try {
+            ({ connection, reused } = await this.#lease(pool, signal, !text.read, attempt > 1));
+          } finally {
+            if (!short) pool.wanting--;
+          }
+        }
       } catch (error) {
         return failure(target, error, signal, true);
       }
@@ -350,8 +366,8 @@ function share(pool: PgPool, connection?: PgConnection): PgConnection | undefine
   }
   const idle = pool.take();
   if (idle !== undefined) return idle;
-  // those who wait for a connection of their own come first
-  if (pool.load > pool.busy) return undefined;
+  // while there may be more connections one is opened; who wants one of their own comes first
+  if (pool.load < pool.most || pool.wanting > 0) return undefined;
   let best: PgConnection | undefined;
   for (const one of pool.shared) {
     if (!one.usable) pool.shared.delete(one);

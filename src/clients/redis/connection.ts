@@ -5,6 +5,7 @@
  */
 
 import { isIP } from "node:net";
+import { setImmediate } from "node:timers";
 import type { Redis } from "ioredis";
 import { asError, BackendError, ConnectError } from "../../core/errors.ts";
 import type { Poolable } from "../../net/pool.ts";
@@ -31,6 +32,7 @@ export class RedisConnection implements Poolable {
   #usable = true;
   #onDead: (() => void) | undefined;
   #error: Error | undefined;
+  #gathering = false;
 
   private constructor(target: DatabaseTarget, redis: Redis) {
     this.#target = target;
@@ -121,6 +123,7 @@ export class RedisConnection implements Poolable {
    */
   run(command: RedisCommand, signal: AbortSignal): Promise<unknown> {
     const [name, ...args] = command;
+    this.#gather();
     return this.#answer(this.#redis.call(name, ...flat(args)), signal);
   }
 
@@ -143,6 +146,18 @@ export class RedisConnection implements Poolable {
       );
     });
     return replies.map(([, reply]) => reply);
+  }
+
+  /** What is sent in one turn of the event loop goes out in one piece. */
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    const { stream } = this.#redis;
+    stream.cork();
+    setImmediate(() => {
+      this.#gathering = false;
+      stream.uncork();
+    });
   }
 
   #answer(reply: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
