@@ -25,6 +25,8 @@ export interface PostgresqlServer extends AsyncDisposable {
   readonly process: ServerProcess;
   /** Certificates, when it speaks TLS. */
   readonly certificates: TestCertificates | undefined;
+  /** Where the administrator gets in without a password: directory of the socket, and port. */
+  readonly admin: { readonly host: string; readonly port: number };
   /** Runs a statement as the administrator over the local socket, beside the code under test. */
   sql(text: string, database?: string): Promise<string>;
 }
@@ -97,6 +99,7 @@ export async function startPostgresql(
     member: `${credentials}@127.0.0.1:${port}/${database}`,
     process,
     certificates,
+    admin: { host: directory, port },
     sql,
     [Symbol.asyncDispose]: () => process[Symbol.asyncDispose](),
   };

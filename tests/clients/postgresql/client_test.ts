@@ -1,0 +1,189 @@
+import assert from "node:assert/strict";
+import type { DatabaseTarget } from "../../../src/clients/database.ts";
+import { PostgresqlClient } from "../../../src/clients/postgresql/client.ts";
+import {
+  noPostgresql,
+  POSTGRESQL,
+  type PostgresqlServer,
+  startPostgresql,
+} from "../../_support/postgresql.ts";
+
+const { user, password, database } = POSTGRESQL;
+
+Deno.test({
+  name:
+    "DB-01 DB-08 DB-09 DB-11 DB-12 DB-23 PostgreSQL: connections, values and settings in detail",
+  ignore: noPostgresql,
+  fn: async (t) => {
+    await using server = await startPostgresql();
+    const target: DatabaseTarget = {
+      ...{ host: "127.0.0.1", port: server.port, node: `127.0.0.1:${server.port}` },
+      ...{ user, password, database, tls: false },
+    };
+    const step = (
+      what: string,
+      body: (
+        run: (sql: unknown, ...params: unknown[]) => Promise<Record<string, unknown>[]>,
+        client: PostgresqlClient,
+      ) => Promise<void>,
+    ) =>
+      t.step(what, async () => {
+        await using client = new PostgresqlClient();
+        await body(async (sql, ...params) => {
+          const { error, data } = await client.send(
+            ...[target, sql, params, AbortSignal.timeout(20_000)] as const,
+          );
+          if (error !== undefined) throw error;
+          return data as Record<string, unknown>[];
+        }, client);
+      });
+
+    await step(
+      "a write finds a connection the server has ended, though nobody saw it",
+      async (run) => {
+        await run("create table writes (n int)");
+        for (let i = 0; i < 5; i++) {
+          await run("select 1");
+          terminateAll(server);
+          await run("insert into writes values ($1)", [i]);
+        }
+        assert.deepEqual(await run("select count(*) n from writes"), [{ n: 5 }]);
+      },
+    );
+
+    await step("a read that writes all the same is not done twice", async (run, client) => {
+      await server.sql(
+        `create table bumps (n int); grant all on bumps to ${user};
+         create function bump() returns int language plpgsql as $$
+         begin insert into bumps values (1); return 1; end $$;
+         create function break() returns int language plpgsql as $$
+         begin perform pg_terminate_backend(pg_backend_pid()); perform pg_sleep(5); return 1; end $$;`,
+        database,
+      );
+      await run("select 1");
+      const outcome = await client.send(
+        ...[target, "select bump(), break()", [], AbortSignal.timeout(20_000)] as const,
+      );
+      assert.equal(outcome.status, 2);
+      assert.match(outcome.error!.message, /was lost before the answer/);
+      assert.equal(await server.sql("select count(*) from bumps", database), "0");
+      assert.deepEqual(
+        await run("select bump()"),
+        [{ bump: 1 }],
+        "otherwise it is a statement like others",
+      );
+      assert.equal(await server.sql("select count(*) from bumps", database), "1");
+    });
+
+    await step(
+      "short reads share connections; one that is given up harms no other",
+      async (run, client) => {
+        for (let i = 0; i < 4; i++) await run("select $1::int as n", [i]);
+        const gone = AbortSignal.abort(new Error("gone"));
+        const stop = new AbortController();
+        const pending = Array.from({ length: 300 }, (_, i) =>
+          client.send(
+            target,
+            "select $1::int as n",
+            [[i]],
+            i === 7 ? gone : i % 50 === 3 ? stop.signal : AbortSignal.timeout(20_000),
+          ));
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        stop.abort(new Error("stop"));
+        const outcomes = await Promise.all(pending);
+        outcomes.forEach(({ status, data }, i) => {
+          if (i % 50 === 3 || i === 7) assert.ok(status === 1 || status === 3);
+          else assert.deepEqual([status, data], [3, [{ n: i }]]);
+        });
+        assert.ok(client.stats().open <= 10);
+        assert.deepEqual(await run("select 5 as n"), [{ n: 5 }]);
+      },
+    );
+
+    await step("settings of one call are not found by the next", async (run) => {
+      const [before] = await run("show search_path");
+      await run("set search_path = pg_catalog");
+      assert.deepEqual(await run("show search_path"), [before]);
+      await run("create temp table mine (n int)");
+      await assert.rejects(run("select * from mine"), /does not exist/);
+    });
+
+    await step("a prepared statement survives a change of its table", async (run) => {
+      await run("create table changing (a int)");
+      await run("insert into changing values (1)");
+      for (let i = 0; i < 6; i++) {
+        assert.deepEqual(await run("select * from changing where a = $1", [1]), [{ a: 1 }]);
+      }
+      await run("alter table changing add column b int default 2");
+      for (let i = 0; i < 12; i++) {
+        assert.deepEqual(await run("select * from changing where a = $1", [1]), [{ a: 1, b: 2 }]);
+      }
+    });
+
+    await step("values come back as they went", async (run) => {
+      const at = new Date("2024-02-29T12:34:56.789Z");
+      const bytes = new Uint8Array([0, 1, 255]);
+      const values: [string, unknown, unknown?][] = [
+        ["int", 7],
+        ["bigint", 2n ** 62n],
+        ["bigint", 5n, 5],
+        ["numeric", "12345678901234567890.5"],
+        ["double precision", 1.5],
+        ["boolean", true],
+        ["boolean", "false", false],
+        ["text", 'it\'s "quoted" \\ ☃'],
+        ["text", null],
+        ["text", undefined, null],
+        ["timestamptz", at],
+        ["timestamptz", at.toISOString(), at],
+        ["bytea", bytes],
+        ["jsonb", { a: [1, { b: null }] }],
+        ["jsonb", '{"a":1}', { a: 1 }],
+        ["jsonb", [1, 2]],
+        ["int[]", []],
+        ["int[]", [1, null, 3]],
+        ["int[]", [[1, 2], [3, 4]]],
+        ["bigint[]", [2n ** 62n, 3]],
+        ["text[]", ["", "NULL", 'a"b', "c,d", "{}", "\\", null]],
+        ["boolean[]", [true, false]],
+        ["timestamptz[]", [at, null]],
+        ["jsonb[]", [{ a: 1 }, null]],
+        ["uuid", "6c84fb90-12c4-11e1-840d-7b25c5ee775a"],
+      ];
+      for (const [type, value, expected = value] of values) {
+        const cast = `select $1::${type} as v`;
+        assert.deepEqual(await run(cast, [value]), [{ v: expected }], `${type} ${String(value)}`);
+      }
+      await run("create type mood as enum ('sad', 'so so')");
+      await run("create table moods (m mood, ms mood[])");
+      await run("insert into moods values ($1, $2)", ["sad", ["sad", "so so"]]);
+      await run("set application_name = 'a new connection learns the new type'");
+      assert.equal((await run("select m from moods where 'so so' = any(ms)"))[0]!.m, "sad");
+    });
+
+    await step("no more connections than the target says", async (_run, client) => {
+      const few = { ...target, maxConnections: 2 };
+      const outcomes = await Promise.all(
+        Array.from(
+          { length: 6 },
+          () => client.send(few, "select pg_sleep(0.05)", [], AbortSignal.timeout(20_000)),
+        ),
+      );
+      assert.deepEqual(new Set(outcomes.map((one) => one.status)), new Set([3]));
+      assert.equal(client.stats().open, 2);
+    });
+  },
+});
+
+/** Ends all connections of the user, while this thread stands still. */
+function terminateAll(server: PostgresqlServer): void {
+  const { host, port } = server.admin;
+  const { success } = new Deno.Command("psql", {
+    args: [
+      ...["-X", "-q", "-h", host, "-p", String(port), "-U", "admin", "-d", "postgres", "-c"],
+      `select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = '${user}'`,
+    ],
+    stdout: "null",
+  }).outputSync();
+  assert.ok(success);
+}
