@@ -169,6 +169,14 @@ Deno.test("CLI-03 the commands of the README work on its program", async () => {
   }
 });
 
+Deno.test("SRV-01 every page is in the list of pages", async () => {
+  const listed = localLinks(await readPage("docs/README.md"));
+  for (const page of await pagePaths()) {
+    const name = page.replace("docs/", "");
+    if (name !== "README.md") assert.ok(listed.includes(name), `docs/README.md lacks ${name}`);
+  }
+});
+
 Deno.test("SRV-01 links between pages lead somewhere", async () => {
   const dead: string[] = [];
   for (const page of [...await pagePaths(), "CONTRIBUTING.md", "examples/README.md"]) {
