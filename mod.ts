@@ -114,6 +114,7 @@ export {
 } from "./src/was/aliases.ts";
 export type { AliasOptions, AliasType } from "./src/was/aliases.ts";
 export type { Cluster, Clusters, ClusterStatus } from "./src/was/clusters.ts";
+export { cluster, type ClusterMember, type ClusterOptions } from "./src/was/cluster.ts";
 export { type CachefsOptions, enableCachefs } from "./src/was/cachefs.ts";
 export { setMaxRcache } from "./src/was/kept_outcome.ts";
 export { addlu, defgs, deflu, lukeys, trackers } from "./src/was/shared.ts";

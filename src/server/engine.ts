@@ -20,6 +20,7 @@ import { standardHeaders } from "../middleware/standard_headers.ts";
 import { transaction } from "../middleware/transaction.ts";
 import type { LoggerHandle } from "../store/logs.ts";
 import { openCounters, type SharedCounters } from "../store/shared_counters.ts";
+import { openNonces } from "../was/nonces.ts";
 import { openRevocations } from "../was/revocations.ts";
 import { aliases } from "../was/aliases.ts";
 import { watchAll } from "../was/delivery.ts";
@@ -107,6 +108,7 @@ export const startEngine: StartEngine = async (service, options) => {
     : (await import("./tls.ts")).loadTls(service.ssl);
   const counters = openCounters(options.shared, options.workerIndex);
   begun.use(openSharedState(options.shared));
+  begun.use(openNonces(options.shared));
   wac.counters = counters;
   wac.temporaryDirectory = join(getVarPath(), "tmp");
   setCachefsDirectory(join(getVarPath(), "cache"));

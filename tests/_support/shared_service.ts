@@ -79,6 +79,12 @@ app.route("/locked", async (was) => {
   was.setgs("holders", was.getgs("holders") - 1);
   return was.workerId;
 });
+app.route("/held", async (was) => {
+  await using _lock = await was.getLock("held");
+  const from = performance.timeOrigin + performance.now();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  return was.response.API({ from, to: performance.timeOrigin + performance.now() });
+});
 const chat: unknown[] = [];
 let chatting = false;
 app.route("/say", async (was) => {

@@ -100,7 +100,7 @@ Deno.test({
     await using a = await startMember();
     await using b = await startMember();
     await using all = group([a, b], {
-      health: { path: "/health", intervalMs: 30, timeoutMs: 1000, fails: 2, passes: 2 },
+      health: { path: "/health", intervalMs: 30, timeoutMs: 400, fails: 2, passes: 2 },
     });
     await was.get("@balanced/");
     const state = () => all.status().members.map((member) => member.state).join(" ");
@@ -111,7 +111,7 @@ Deno.test({
     await b.process.pause();
     const before = all.status().members[1]!.state;
     assert.equal(before, "active");
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await new Promise((resolve) => setTimeout(resolve, 1200));
     assert.equal(state(), "unhealthy active", "the last one may be slow");
     await a.process.resume();
     await b.process.resume();
