@@ -195,7 +195,7 @@ function operations(
     return start({
       method: name.toUpperCase(),
       params: args,
-      ...operation.read && { asked: () => args },
+      ...operation.read && { asked: () => told(args) },
       load: (member) => backends.peek<MongodbClient>("mongodb")?.load(target(member)) ?? 0,
       async ask(member, signal) {
         const client = backends.get("mongodb", loadClient);
@@ -207,6 +207,17 @@ function operations(
   return Object.fromEntries(
     MONGO_OPERATIONS.map((name) => [name, (...args: unknown[]) => call(name, args)]),
   ) as unknown as MongoDatabase;
+}
+
+/** Identifiers and numbers of the driver as what they say, so that the same request is known again. */
+function told(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(told);
+  if (typeof value !== "object" || value === null) return value;
+  const { _bsontype: kind } = value as { _bsontype?: unknown };
+  if (typeof kind === "string") return [kind, String(value)];
+  const prototype = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype) return value;
+  return Object.entries(value).map(([name, member]) => [name, told(member)]);
 }
 
 async function loadClient(): Promise<MongodbClient> {

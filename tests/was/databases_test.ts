@@ -384,3 +384,53 @@ Deno.test({
     await Deno.remove(file);
   },
 });
+
+Deno.test({
+  name: "DB-22 CACHE-09 results of every database may be kept, by what was asked and of whom",
+  ignore: noPostgresql || noRedis || noFerretdb,
+  fn: async () => {
+    await using postgresql = await startPostgresql();
+    await using redis = await startRedis();
+    await using ferretdb = await startFerretdb();
+    await withWas(async (was) => {
+      aliases.define("@kept", "postgresql", postgresql.member);
+      const db = was.backend("@kept");
+      await db.execute("create table t (n int, at timestamptz)").wait();
+      await db.execute("insert into t values (1, '2024-01-01T00:00:00Z')").wait();
+      const count = (options = {}) =>
+        was.backend("@kept", options).execute("select count(*) n, min(at) at from t where n < ?", 9)
+          .dispatch(5, { cache: 60 });
+      const first = (await count()).data[0]!;
+      await db.execute("insert into t values (2)").wait();
+      const kept = (await count()).data[0]!;
+      assert.deepEqual([kept.n, kept.at], [1, new Date("2024-01-01")]);
+      assert.deepEqual(kept, first);
+      assert.equal((await count({ useCache: false })).data[0]!.n, 2);
+      const other = await was.backend("@kept").execute(
+        "select count(*) n from t where n < ?",
+        2,
+      );
+      assert.equal(other.data[0]!.n, 1, "another value is another request");
+
+      const cache = was.redis(redis.address);
+      await cache.set("k", "old").wait();
+      assert.equal((await cache.get("k").dispatch(5, { cache: 60 })).data, "old");
+      await cache.set("k", "new").wait();
+      assert.equal((await cache.get("k")).data, "old");
+      assert.equal((await was.redis(redis.address, { useCache: false }).get("k")).data, "new");
+      assert.equal((await cache.incr("n").dispatch(5, { cache: 60 })).data, 1);
+      assert.equal((await cache.incr("n")).data, 2, "what writes is never kept");
+
+      const docs = was.mongodb(ferretdb.address, "shop");
+      const { insertedIds: [id] } = await docs.insert("t", { n: 1 }).dataOrThrow();
+      const found = () => docs.find("t", { _id: id }).dispatch(5, { cache: 60 });
+      const [one] = (await found()).data;
+      await docs.update("t", { _id: id }, { $set: { n: 2 } }).wait();
+      const [again] = (await found()).data;
+      assert.equal(again!.n, 1);
+      assert.equal(String(again!._id), String(one!._id));
+      const [fresh] = (await docs.find("t", { _id: again!._id }).dispatch(5)).data;
+      assert.ok(fresh !== undefined, "an id out of a kept result can be asked with");
+    });
+  },
+});
