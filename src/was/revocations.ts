@@ -4,12 +4,13 @@
  * @module
  */
 
+import { NONCE_BYTES } from "../store/nonce_table.ts";
 import { REVOCATION_BYTES, type RevocationOptions, Revocations } from "../store/revocations.ts";
 import { behindCounters } from "../store/shared_counters.ts";
 import { STATE_BYTES } from "../store/shared_state.ts";
 
-/** Bytes that the workers of an engine share behind their counters: state and locks, then revocations. */
-export const SHARED_BYTES: number = STATE_BYTES + REVOCATION_BYTES;
+/** Bytes that the workers of an engine share behind their counters: state and locks, revocations, nonces. */
+export const SHARED_BYTES: number = STATE_BYTES + REVOCATION_BYTES + NONCE_BYTES;
 
 let opened: Revocations | undefined;
 

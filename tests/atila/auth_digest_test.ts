@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Atila } from "../../src/atila/mod.ts";
 import { DigestAuthority } from "../../src/atila/auth/digest.ts";
+import { NonceTable } from "../../src/store/nonce_table.ts";
 import { parseParameters } from "../../src/atila/auth/authorization_header.ts";
 import { openBrowser } from "../_support/browser.ts";
 import { startTestFront } from "../_support/fronts.ts";
@@ -209,13 +210,8 @@ Deno.test("AUTH-06 curl goes on by itself when its nonce is stale", async () => 
 
 Deno.test("AUTH-06 nonces of others, and those that were forgotten, are stale", async () => {
   let now = 1_000_000;
-  const make = () =>
-    new DigestAuthority({
-      algorithms: ["SHA-256"],
-      nonceSeconds: 60,
-      maxNonces: 8,
-      now: () => now,
-    });
+  const make = (nonces = new NonceTable({ slots: 8 })) =>
+    new DigestAuthority({ algorithms: ["SHA-256"], nonceSeconds: 60, nonces, now: () => now });
   const lookup = () => ({ password: "secret", encrypted: false, info: undefined });
   const [here, elsewhere] = [make(), make()];
   const check = async (authority: DigestAuthority, challenge: string, nc = "00000001") => {
@@ -227,7 +223,7 @@ Deno.test("AUTH-06 nonces of others, and those that were forgotten, are stale", 
     return verdict.ok ? "in" : verdict.stale ? "stale" : "no";
   };
   const [challenge] = here.challenges("App");
-  assert.equal(await check(elsewhere, challenge!), "stale", "of another worker");
+  assert.equal(await check(elsewhere, challenge!), "stale", "of another engine");
   assert.equal(await check(here, challenge!), "in");
   const many: string[] = [];
   for (let i = 0; i < 20; i++) {

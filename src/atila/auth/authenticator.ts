@@ -5,6 +5,7 @@
  */
 
 import { HttpError } from "../../core/errors.ts";
+import { nonces } from "../../was/nonces.ts";
 import type { AtilaWas } from "../was.ts";
 import { parseAuthorization, quoted } from "./authorization_header.ts";
 import { equalSecrets } from "./constant_time.ts";
@@ -46,7 +47,11 @@ export class Authenticator {
   constructor(settings: () => AuthSettings) {
     this.#settings = settings;
     const { digestAlgorithms, nonceSeconds } = settings();
-    this.#digest = new DigestAuthority({ algorithms: digestAlgorithms, nonceSeconds });
+    this.#digest = new DigestAuthority({
+      algorithms: digestAlgorithms,
+      nonceSeconds,
+      nonces: nonces(),
+    });
   }
 
   /**

@@ -3,12 +3,13 @@
  *
  * A nonce is a time stamp with a signature, so that handing them out takes no memory. Only those with
  * which somebody got in are remembered, together with the counts that were used: each count is good for
- * one request.
+ * one request, whichever worker of the engine it meets.
  *
  * @module
  */
 
 import { nodeCrypto } from "../../core/node_crypto.ts";
+import type { NonceTable } from "../../store/nonce_table.ts";
 import { parseParameters, quoted } from "./authorization_header.ts";
 import { equalSecrets } from "./constant_time.ts";
 import type { KnownUser } from "./user_records.ts";
@@ -22,8 +23,8 @@ export interface DigestOptions {
   readonly algorithms: readonly DigestAlgorithm[];
   /** How long a nonce is good, in seconds. */
   readonly nonceSeconds: number;
-  /** Most nonces remembered; the oldest are given up first. Default 10 000. */
-  readonly maxNonces?: number;
+  /** What signs and remembers nonces. */
+  readonly nonces: NonceTable;
   /** Time in milliseconds since 1970. Default `Date.now`. */
   readonly now?: () => number;
 }
@@ -48,27 +49,13 @@ const HASHES: Readonly<Record<DigestAlgorithm, string>> = { "MD5": "md5", "SHA-2
 const REFUSED: DigestVerdict = { ok: false, stale: false };
 const STALE: DigestVerdict = { ok: false, stale: true };
 
-/** How far behind the highest count of a nonce another one may come: requests overtake each other. */
-const WINDOW = 64;
-
-/** Counts of a nonce that were used: the highest, and which of those before it. */
-interface Used {
-  readonly issued: number;
-  highest: number;
-  before: bigint;
-}
-
 /** Hands out nonces and checks answers to them. */
 export class DigestAuthority {
   readonly #options: Required<DigestOptions>;
-  readonly #key = crypto.getRandomValues(new Uint8Array(32));
-  readonly #used = new Map<string, Used>();
-  /** Nonces up to this time are not accepted any more: what was used of them has been forgotten. */
-  #forgottenUntil = 0;
 
-  /** Makes one with a key of its own: what another worker handed out is stale here. */
+  /** Makes one; what another one with the same nonces hands out is good here, too. */
   constructor(options: DigestOptions) {
-    this.#options = { maxNonces: 10_000, now: Date.now, ...options };
+    this.#options = { now: Date.now, ...options };
   }
 
   /** Challenges for a realm, one for each algorithm, all with the same fresh nonce. */
@@ -111,7 +98,9 @@ export class DigestAuthority {
     let ha1: string;
     if (user === undefined || !user.encrypted) {
       // Nobody is asked for like somebody, so that the time does not tell who exists.
-      ha1 = hash(`${decodeName(name)}:${realm}:${user?.password ?? this.#key.toHex()}`);
+      ha1 = hash(
+        `${decodeName(name)}:${realm}:${user?.password ?? this.#options.nonces.key.toHex()}`,
+      );
     } else {
       ha1 = user.password.toLowerCase();
       if (ha1.length !== hash("").length) {
@@ -138,60 +127,28 @@ export class DigestAuthority {
   }
 
   #sign(bytes: Uint8Array): Uint8Array {
-    return nodeCrypto().createHmac("sha256", this.#key).update(bytes).digest().subarray(0, 16);
+    return nodeCrypto().createHmac("sha256", this.#options.nonces.key).update(bytes).digest()
+      .subarray(0, 16);
   }
 
   /** Takes a count of a nonce; false when either is no good (any more). */
   #use(nonce: string, count: number): boolean {
-    const issued = this.#issued(nonce);
+    const { nonces, nonceSeconds } = this.#options;
+    const signed = this.#signed(nonce);
+    if (signed === undefined) return false;
+    const issued = Number(new DataView(signed.buffer).getBigUint64(0));
     const now = this.#options.now();
-    if (issued === undefined || issued > now) return false;
-    if (issued <= this.#forgottenUntil || issued + this.#options.nonceSeconds * 1000 <= now) {
-      return false;
-    }
-    let used = this.#used.get(nonce);
-    if (used === undefined) {
-      this.#forget(now);
-      this.#used.set(nonce, used = { issued, highest: 0, before: 0n });
-    }
-    if (count > used.highest) {
-      const shift = BigInt(count - used.highest);
-      used.before = shift > WINDOW
-        ? 0n
-        : BigInt.asUintN(WINDOW, (used.before << shift) | (1n << (shift - 1n)));
-      used.highest = count;
-      return true;
-    }
-    const behind = used.highest - count;
-    if (behind === 0 || behind > WINDOW) return false;
-    const bit = 1n << BigInt(behind - 1);
-    if ((used.before & bit) !== 0n) return false;
-    used.before |= bit;
-    return true;
+    const expired = now - nonceSeconds * 1000;
+    if (issued > now || issued <= expired) return false;
+    return nonces.use(signed.subarray(16), issued, Math.floor(expired), count);
   }
 
-  /** When a nonce was handed out here; `undefined` for any other text. */
-  #issued(nonce: string): number | undefined {
+  /** The bytes of a nonce that was handed out here; `undefined` for any other text. */
+  #signed(nonce: string): Uint8Array<ArrayBuffer> | undefined {
     if (!/^[\w-]{43}$/.test(nonce)) return undefined;
     const signed = Uint8Array.fromBase64(nonce, { alphabet: "base64url" });
-    const bytes = signed.subarray(0, 16);
-    if (!nodeCrypto().timingSafeEqual(signed.subarray(16), this.#sign(bytes))) return undefined;
-    return Number(new DataView(signed.buffer).getBigUint64(0));
-  }
-
-  /** Makes room for one more nonce. */
-  #forget(now: number): void {
-    const { nonceSeconds, maxNonces } = this.#options;
-    if (this.#used.size < maxNonces) return;
-    for (const [nonce, { issued }] of this.#used) {
-      if (issued + nonceSeconds * 1000 <= now) this.#used.delete(nonce);
-    }
-    if (this.#used.size < maxNonces) return;
-    const oldest = [...this.#used].sort(([, a], [, b]) => a.issued - b.issued);
-    for (const [nonce, { issued }] of oldest.slice(0, Math.max(1, maxNonces >> 3))) {
-      this.#used.delete(nonce);
-      this.#forgottenUntil = Math.max(this.#forgottenUntil, issued);
-    }
+    const own = this.#sign(signed.subarray(0, 16));
+    return nodeCrypto().timingSafeEqual(signed.subarray(16), own) ? signed : undefined;
   }
 }
 
