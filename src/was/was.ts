@@ -322,6 +322,7 @@ const ATILA_MEMBERS: ReadonlySet<string> = new Set([
   "futures",
   "promise",
   "websocket",
+  "framework",
   "fstream",
   "jstream",
   "xstream",

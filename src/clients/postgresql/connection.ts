@@ -18,8 +18,8 @@ import { arrayText, arrayType, OWN_ARRAYS_SQL, pgTypes } from "./types.ts";
 const MAX_GREETING = 256 * 1024;
 /** How long a cancelled statement may take to end before its connection is cut, in milliseconds. */
 const CANCEL_MS = 2000;
-/** First bytes a server may answer with before it has let us in. */
-const GREETINGS = new Set([..."REv"].map((char) => char.charCodeAt(0)));
+/** First bytes of the messages up to the answer of the first statement. */
+const GREETINGS = new Set([..."REKSNZvTDCI"].map((char) => char.charCodeAt(0)));
 
 /** How a text is sent. */
 export type SendMode = "simple" | "once" | "prepared";
@@ -395,26 +395,59 @@ async function secured(
   }
 }
 
-/** Closes the socket when the greeting is not PostgreSQL's, or does not end. */
+/** What a server asks for in the second step of a login with SCRAM; a million rounds take a second. */
+const SCRAM = /^r=[^,]+,s=[A-Za-z0-9+/]+=*,i=[1-9]\d{0,5}$/;
+
+/**
+ * Keeps from the driver what is not the greeting of a PostgreSQL server: it would wait for the rest of it,
+ * or fail where nobody hears. Lasts until the returned function is called.
+ */
 function guard(socket: Socket, target: DatabaseTarget): () => void {
+  let active = true;
   let size = 0;
-  const onData = (data: Uint8Array) => {
-    if (size === 0 && !GREETINGS.has(data[0]!)) {
-      stop(`it answers something that is not PostgreSQL`);
-    } else if ((size += data.length) > MAX_GREETING) stop("its greeting does not end");
+  let rest = new Uint8Array(0);
+  const problem = (data: Uint8Array): string | undefined => {
+    if ((size += data.length) > MAX_GREETING) return "its greeting does not end";
+    const bytes = new Uint8Array(rest.length + data.length);
+    bytes.set(rest);
+    bytes.set(data, rest.length);
+    let at = 0;
+    while (at < bytes.length) {
+      if (!GREETINGS.has(bytes[at]!)) return "it answers something that is not PostgreSQL";
+      if (bytes.length - at < 5) break;
+      const view = new DataView(bytes.buffer, at);
+      const length = view.getUint32(1);
+      if (length < 4 || length > MAX_GREETING) return "it answers something that is not PostgreSQL";
+      if (bytes.length - at < length + 1) break;
+      const text = bytes.subarray(at + 9, at + 1 + length);
+      if (bytes[at] === 0x52 && length >= 8 && view.getUint32(5) === 11) {
+        if (!SCRAM.test(new TextDecoder().decode(text))) return "its login makes no sense";
+      }
+      at += length + 1;
+    }
+    rest = bytes.slice(at);
+    return undefined;
   };
-  const stop = (why: string) => {
-    const { alias, node } = target;
-    socket.destroy(
-      new ProtocolError(`Cannot connect to ${nameOf(target)}: ${why}`, 715, {
-        alias,
-        member: node,
-      }),
-    );
-  };
-  socket.on("data", onData);
-  return () => socket.removeListener("data", onData);
+  const on = socket.on.bind(socket) as (event: string, listener: Listener) => Socket;
+  // the driver listens by this method; what it is not to see must not reach it
+  socket.on = ((event: string, listener: Listener) => {
+    if (event !== "data") return on(event, listener);
+    return on(event, (data) => {
+      const why = active ? problem(data as Uint8Array) : undefined;
+      if (why === undefined) {
+        listener(data);
+        return;
+      }
+      active = false;
+      const { alias, node } = target;
+      const message = `Cannot connect to ${nameOf(target)}: ${why}`;
+      socket.destroy(new ProtocolError(message, 715, { alias, member: node }));
+    });
+  }) as typeof socket.on;
+  return () => active = false;
 }
+
+type Listener = (...args: unknown[]) => unknown;
 
 function refused(target: DatabaseTarget, cause: Error): Error {
   if (cause instanceof ConnectError || cause instanceof ProtocolError) return cause;

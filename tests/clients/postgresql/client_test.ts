@@ -7,6 +7,7 @@ import {
   type PostgresqlServer,
   startPostgresql,
 } from "../../_support/postgresql.ts";
+import { rawBackend } from "../../_support/raw_backend.ts";
 
 const { user, password, database } = POSTGRESQL;
 
@@ -173,6 +174,48 @@ Deno.test({
       assert.equal(client.stats().open, 2);
     });
   },
+});
+
+Deno.test("DB-01 PostgreSQL: a login that makes no sense is refused, and nothing else fails", async () => {
+  const message = (type: string, code: number, text = "") => {
+    const body = new TextEncoder().encode(text);
+    const bytes = new Uint8Array(9 + body.length);
+    const view = new DataView(bytes.buffer);
+    bytes[0] = type.charCodeAt(0);
+    view.setUint32(1, 8 + body.length);
+    view.setUint32(5, code);
+    bytes.set(body, 9);
+    return bytes;
+  };
+  for (
+    const answer of [
+      message("R", 11, "nonsense"),
+      message("R", 11, "r=x,s=AAAA,i=2000000000"),
+      message("R", 11, "r=x,s=AAAA,i=0"),
+      message("X", 0),
+      new TextEncoder().encode("HTTP/1.1 400 Bad Request\r\n\r\n"),
+      new Uint8Array([0x52, 0, 0, 0, 1, 0]),
+    ]
+  ) {
+    await using backend = rawBackend(async (conn) => {
+      await conn.read(8);
+      await conn.write(answer);
+      await conn.drained();
+    });
+    await using client = new PostgresqlClient();
+    const node = `127.0.0.1:${backend.port}`;
+    const outcome = await client.send(
+      {
+        ...{ alias: "@odd", host: "127.0.0.1", port: backend.port, node },
+        ...{ user, password, database, tls: false },
+      },
+      "select 1",
+      [],
+      AbortSignal.timeout(20_000),
+    );
+    assert.deepEqual([outcome.status, outcome.statusCode], [2, 500]);
+    assert.match(outcome.error!.message, new RegExp(`Cannot connect to @odd \\(${node}\\)`));
+  }
 });
 
 /** Ends all connections of the user, while this thread stands still. */
