@@ -42,7 +42,7 @@ export const STATE_BYTES: number = LOCKS_AT + LOCKS * LOCK_BYTES;
 const HEADER_MAGIC = 0;
 const HEADER_GUARD = 1;
 const HEADER_SERIAL = 2;
-/** Milliseconds since 1970 when the memory was first opened; a 64-bit word. */
+/** Milliseconds since 1970 when the first worker was started; a 64-bit word. */
 const HEADER_STARTED = 2;
 
 // words of a lock
@@ -88,12 +88,12 @@ export class SharedState implements Disposable {
     this.#i64 = new BigInt64Array(buffer, byteOffset, STATE_BYTES / 8);
     this.#bytes = new Uint8Array(buffer, byteOffset, STATE_BYTES);
     if (Atomics.compareExchange(this.#i32, HEADER_MAGIC, 0, MAGIC) === 0) {
-      Atomics.store(this.#i64, HEADER_STARTED, BigInt(Date.now()));
+      Atomics.store(this.#i64, HEADER_STARTED, BigInt(Math.floor(performance.timeOrigin)));
     }
     this.#serial = Atomics.add(this.#i32, HEADER_SERIAL, 1) + 1;
   }
 
-  /** Milliseconds since 1970 when the first worker opened it. */
+  /** Milliseconds since 1970 when the first worker that opened it was started. */
   get startedAt(): number {
     return Number(Atomics.load(this.#i64, HEADER_STARTED));
   }

@@ -53,6 +53,20 @@ const PROGRAMS: Record<string, Program> = {
     },
   },
 
+  "sharded_map.ts": {
+    async check(client) {
+      const { data } = await client.get("/search?q=sea");
+      assert.deepEqual(data, {
+        hits: [
+          { title: "Sea Birds", score: 9 },
+          { title: "By the Sea", score: 7 },
+          { title: "The Sea", score: 3 },
+        ],
+        missing: 1,
+      });
+    },
+  },
+
   "static_site.ts": {
     async check(client) {
       const page = await client.get("/about.html");
@@ -230,12 +244,14 @@ const PROGRAMS: Record<string, Program> = {
     },
   },
 
-  // Browsed, tried out and asked by its typed client in api_example_test.ts.
+  // Browsed, tried out and asked by its typed client in api_test.ts.
   "api/app.ts": {
     async check(client) {
       assert.equal((await client.get("/books?author=Lem")).data.books[0].title, "Solaris");
       assert.equal((await client.post("/books", { title: "T", author: "A" })).statusCode, 401);
-      const headers = { authorization: "Bearer let-me-in" };
+      const secrets = { client: "demo", secret: "let-me-in" };
+      const { token } = (await client.post("/tokens", secrets)).data;
+      const headers = { authorization: `Bearer ${token}` };
       assert.equal((await client.post("/books", { title: 1 }, { headers })).statusCode, 400);
       const added = await client.post("/books", { title: "T", author: "A" }, { headers });
       assert.deepEqual(added.data, { id: 3, title: "T", author: "A" });
