@@ -113,11 +113,24 @@ export {
   PROTO_WSS,
 } from "./src/was/aliases.ts";
 export type { AliasOptions, AliasType } from "./src/was/aliases.ts";
+export type { BalanceFacts, BalanceSpec } from "./src/net/balance/policy.ts";
+export type { MemberStatus, RepeatCounts, RetryOptions } from "./src/net/balancer.ts";
+export type { RetryBudgetOptions } from "./src/net/retry_budget.ts";
+export type { BreakerOptions, BreakerState } from "./src/net/breaker.ts";
+export type { EjectionOptions } from "./src/net/ejection.ts";
+export type { HealthOptions } from "./src/net/health.ts";
+export type { SourceList } from "./src/net/source_list.ts";
+export type { CountersStatus, Counts, SharedCounters } from "./src/store/shared_counters.ts";
+export type { SugarNames } from "./src/was/sugar.ts";
+export type { WasUtilities } from "./src/was/was_utilities.ts";
+export type { StatusSection } from "./src/was/status_page.ts";
+export type { ProtoType } from "./src/was/utilities.ts";
+export { type Task, Tasks } from "./src/was/tasks.ts";
 export type { Cluster, Clusters, ClusterStatus } from "./src/was/clusters.ts";
 export { cluster, type ClusterMember, type ClusterOptions } from "./src/was/cluster.ts";
 export { type CachefsOptions, enableCachefs } from "./src/was/cachefs.ts";
 export { setMaxRcache } from "./src/was/kept_outcome.ts";
-export { addlu, defgs, deflu, lukeys, trackers } from "./src/was/shared.ts";
+export { addlu, defgs, deflu, lukeys, type SharedLink, trackers } from "./src/was/shared.ts";
 export type { HeldLock, LockOptions } from "./src/store/shared_state.ts";
 export { setBackendKeepAlive } from "./src/was/backend_clients.ts";
 export { was } from "./src/was/current.ts";
@@ -125,6 +138,7 @@ export { setWasClass, Was } from "./src/was/was.ts";
 export { type Wac, wac } from "./src/was/wac.ts";
 export { Future } from "./src/was/future.ts";
 export type {
+  Cacheable,
   DispatchOptions,
   FutureInit,
   FutureOwner,
@@ -132,7 +146,7 @@ export type {
   ResultCallback,
   RowOf,
 } from "./src/was/future.ts";
-export { type RequestFacts, Result } from "./src/was/result.ts";
+export { type RequestFacts, Result, type ResultOrigin } from "./src/was/result.ts";
 export { Results } from "./src/was/results.ts";
 export type { ReqOptions, Requester, RequestKind, RequestMethod } from "./src/was/http_requests.ts";
 export type { RequestData, UploadData, UploadValue } from "./src/was/encode_data.ts";

@@ -130,7 +130,11 @@ export class Alias {
   readonly caCerts: readonly string[] | undefined;
   /** Most connections to each member; `undefined` for the default of the client. */
   readonly maxConnections: number | undefined;
-  /** Its members with their state in this worker. */
+  /**
+   * Its members with their state in this worker.
+   *
+   * @internal
+   */
   readonly balancer: Balancer<AliasMember>;
   /** Its checks, if it has some. */
   readonly health: HealthOptions | undefined;

@@ -10,18 +10,24 @@ import { sharedState } from "./shared.ts";
 import { escapeHtml } from "./utilities.ts";
 import { wac } from "./wac.ts";
 
+/** Name of a section. */
+export type StatusSection =
+  | "server"
+  | "workers"
+  | "clusters"
+  | "caches"
+  | "sockets"
+  | "environment";
+
 /** Sections of the status, in this order. */
-export const STATUS_SECTIONS = [
+export const STATUS_SECTIONS: readonly StatusSection[] = [
   "server",
   "workers",
   "clusters",
   "caches",
   "sockets",
   "environment",
-] as const;
-
-/** Name of a section. */
-export type StatusSection = typeof STATUS_SECTIONS[number];
+];
 
 /**
  * Facts of the server, by section. Neither credentials nor environment variables are among them.

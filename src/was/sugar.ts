@@ -19,11 +19,17 @@ const TYPES: Readonly<Record<Sent, readonly [sent: string, accepted: string]>> =
 
 /** Requests by their older names. New code says what it sends in the headers, if it is not JSON. */
 export abstract class SugarNames extends WasUtilities {
+  /** Starts a GET request. */
   abstract get get(): RequestMethod;
+  /** Starts a DELETE request. */
   abstract get delete(): RequestMethod;
+  /** Starts an OPTIONS request. */
   abstract get options(): RequestMethod;
+  /** Starts a POST request. */
   abstract get post(): RequestMethod;
+  /** Starts a PUT request. */
   abstract get put(): RequestMethod;
+  /** Starts a PATCH request. */
   abstract get patch(): RequestMethod;
 
   /** GET that accepts JSON. @deprecated Use `get`. */
