@@ -5,7 +5,7 @@ import { DigestAuthority } from "../../src/atila/auth/digest.ts";
 import { NonceTable } from "../../src/store/nonce_table.ts";
 import { parseParameters } from "../../src/atila/auth/authorization_header.ts";
 import { openBrowser } from "../_support/browser.ts";
-import { startTestFront } from "../_support/fronts.ts";
+import { startTestFront, testTls } from "../_support/fronts.ts";
 import { isMissing } from "../_support/services.ts";
 import { curl, type ServedHandler, serveHandler } from "../_support/serve_handler.ts";
 
@@ -107,6 +107,25 @@ Deno.test("AUTH-06 curl authenticates with SHA-256 and MD5, several requests on 
     assert.equal(await status("-u", "kim:wrong"), "401");
     assert.equal(await status("-u", "nobody:secret"), "401");
     assert.equal(await status(), "401");
+  }
+});
+
+Deno.test("AUTH-06 over TLS and HTTP/2 on both fronts", async () => {
+  const tls = await testTls();
+  for (const front of ["fast", "edge"] as const) {
+    const app = new Atila(here);
+    app.authenticate = "digest";
+    app.users = new Map([["kim", "secret"]]);
+    app.route("/", (was) => `${was.request.version} ${was.request.user!.name}`);
+    await using server = await startTestFront(front, (req, ctx) => {
+      ctx.mountPoint = "/";
+      return app.handle(req, ctx);
+    }, { tls });
+    assert.equal(
+      await curl("-k", "--http2", "--digest", "-u", "kim:secret", `${server.url}/`),
+      "2.0 kim",
+      front,
+    );
   }
 });
 
