@@ -2,11 +2,37 @@
 
 /** What can be asked, by method and rule. */
 export interface Api {
+  /**
+   * Get a token
+   * It is good for an hour.
+   */
+  "POST /tokens": {
+    args: {
+      client: string;
+      secret: string;
+    };
+    returns: {
+      token: string;
+      /** Seconds since 1970 */
+      expires: number;
+    };
+  };
+  /** End the token in use */
+  "DELETE /tokens": {
+    args: {
+      [name: string]: unknown;
+    };
+    returns: {
+      ended: boolean;
+    };
+  };
   /** Find books */
   "GET /books": {
     args: {
       /** A part of the name */
       author?: string;
+      limit?: number;
+      offset?: number;
     };
     returns: {
       books: {
@@ -16,6 +42,7 @@ export interface Api {
         author: string;
         year?: number;
       }[];
+      total: number;
     };
   };
   /** One book */
