@@ -184,7 +184,8 @@ export function startOnOne<T>(
   asking: Asking,
   options: DatabaseOptions<T>,
 ): Future<T> {
-  const { members, alias } = place;
+  const { alias } = place;
+  const members = membersOf(place);
   const send = alias === undefined
     ? (signal: AbortSignal) => asking.ask(members[0]!, signal)
     : (signal: AbortSignal) => balanced(alias, asking, signal);
@@ -199,7 +200,7 @@ export function startOnAll<T>(
   options: DatabaseOptions<T>,
 ): MapFuture<T> {
   return new MapFuture(
-    place.members.map((member) =>
+    membersOf(place).map((member) =>
       start(
         owner,
         place,
@@ -211,6 +212,11 @@ export function startOnAll<T>(
       )
     ),
   );
+}
+
+/** Members may come and go while a database object is in use. */
+function membersOf({ alias, members }: Place): readonly AliasMember[] {
+  return alias?.members ?? members;
 }
 
 function start<T>(

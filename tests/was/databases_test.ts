@@ -434,3 +434,53 @@ Deno.test({
     });
   },
 });
+
+Deno.test({
+  name:
+    "DB-13 WAS-18 WAS-20 ALI-13 a member that is dead is left out, and asked again when it is back",
+  ignore: noPostgresql,
+  fn: async () => {
+    await using a = await startPostgresql();
+    await using b = await startPostgresql();
+    await withWas(async (was) => {
+      const nodes = [a, b].map(({ port }) => `127.0.0.1:${port}`);
+      const alias = aliases.define("@pair", "postgresql", [a.member, b.member], {
+        eject: { fails: 2, baseMs: 300 },
+      });
+      const db = was.postgresql("@pair");
+      const stateOf = (node: string) =>
+        alias.balancer.status().find((one) => one.node === node)?.state;
+      const ask = async () => {
+        const result = await db.execute("select 1 as n");
+        assert.deepEqual([result.status, result.data], [3, [{ n: 1 }]], result.reason);
+        return result.node;
+      };
+      for (let i = 0; i < 5; i++) {
+        assert.equal((await db.execute("select * from nowhere")).status, 2);
+      }
+      assert.deepEqual(nodes.map(stateOf), ["active", "active"], "bad SQL is no fault of a member");
+      await b.process.kill();
+      await until("it is out", async () => (await ask(), stateOf(nodes[1]!) === "ejected"));
+      await b.process.start();
+      await until("it is asked again", async () => await ask() === nodes[1]);
+      assert.deepEqual(nodes.map(stateOf), ["active", "active"]);
+
+      // both are away: the failure names the alias, a member and the cause
+      await Promise.all([a.process.kill(), b.process.kill()]);
+      const gone = await db.execute("select 1");
+      assert.deepEqual([gone.status, gone.statusCode], [2, 500]);
+      assert.match(gone.error!.message, /@pair/);
+      await Promise.all([a.process.start(), b.process.start()]);
+      await until("they are asked again", async () => (await db.execute("select 1")).status === 3);
+    });
+  },
+});
+
+/** Tries until it is so, at most ten seconds. */
+async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (!await condition()) {
+    if (performance.now() > end) throw new Error(`Waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
