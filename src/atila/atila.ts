@@ -747,6 +747,11 @@ export class Atila extends AppFeatures implements MountedApp {
         was.responseState.setStatus(`${error.status} ${error.reason}`);
       }
       if (error.headers !== undefined) was.response.setHeaders(error.headers);
+      // Who accepts JSON gets something else, and caches keep some errors unless they are told.
+      was.responseState.add("vary", "accept");
+      if (was.responseState.get("cache-control") === undefined) {
+        was.responseState.add("cache-control", "max-age=0");
+      }
       return await this.#respond(was, body, true);
     } catch (inner) {
       was.traceback(inner);

@@ -259,7 +259,10 @@ export class AtilaWas extends Was {
    */
   async readForm(): Promise<Values> {
     const { req } = this.#need("readForm");
-    this.formBody ??= await readFormOf(this, req);
+    if (this.formBody === undefined) {
+      this.formBody = await readFormOf(this, req);
+      this.bodyValues = this.formBody.values;
+    }
     return this.formBody.values;
   }
 

@@ -9,6 +9,11 @@ function formApp() {
   app.route("/keys", (was) => was.session.keys().join());
   app.route("/send", { methods: ["POST", "GET", "PUT"] }, (was) => String(was.csrfVerify()));
   app.route("/keep", { methods: ["POST"] }, (was) => String(was.csrfVerify(true)));
+  app.route("/read", { methods: ["POST"], stream: true }, async (was) => {
+    const before = was.csrfVerify(true);
+    await was.readForm();
+    return `${before} ${was.csrfVerify(true)}`;
+  });
   app.route("/fails", { methods: ["POST"] }, (was) => {
     if (was.csrfVerify()) throw new Error("planned");
     return "false";
@@ -86,6 +91,11 @@ Deno.test("TOK-03 JSON, multipart and a header carry the token as well", async (
   form.set("_csrf_token", _csrf_token);
   form.set("file", new File(["x"], "x.txt"));
   assert.equal((await visitor.request("POST", "/keep", form)).text, "true");
+  assert.equal(
+    (await visitor.request("POST", "/read", form)).text,
+    "false true",
+    "a form that the route has read itself",
+  );
   const header = { "x-csrf-token": _csrf_token };
   assert.equal((await visitor.request("PUT", "/send", "raw", { headers: header })).text, "true");
   const wrong = (await visitor.get("/token")).text;

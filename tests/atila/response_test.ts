@@ -419,6 +419,7 @@ Deno.test("TPL-14 TPL-15 TPL-16 error handlers make pages, and fall back when th
     });
     app.defaultErrorHandler((was, error) => {
       was.response.setHeader("x-page", "default");
+      was.response.setHeader("cache-control", "max-age=9");
       return `default: ${error.code}`;
     });
   };
@@ -427,12 +428,15 @@ Deno.test("TPL-14 TPL-15 TPL-16 error handlers make pages, and fall back when th
   const missing = await answer("404 Not Found", "no pet");
   assert.equal(missing.statusCode, 404);
   assert.match(missing.text, /^404 page: no pet normal Skitai\/\d+\.\d+ \/ \[\]$/);
+  assert.equal(missing.headers.get("vary"), "accept");
+  assert.equal(missing.headers.get("cache-control"), "max-age=0");
   const other = await answer("409 Conflict");
   assert.deepEqual([other.statusCode, other.text, other.headers.get("x-page")], [
     409,
     "default: 409",
     "default",
   ]);
+  assert.equal(other.headers.get("cache-control"), "max-age=9", "the page's own");
   const log = await logged(async () => {
     const broken = await answer("410 Gone");
     assert.equal(broken.statusCode, 410);
