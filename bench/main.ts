@@ -10,7 +10,9 @@
 // deno-lint-ignore-file no-console -- a command line tool
 
 import { HERE } from "./harness.ts";
-import { type Row, scenarios } from "./scenarios.ts";
+import { backendScenarios } from "./scenarios_backends.ts";
+import { containerScenarios } from "./scenarios_container.ts";
+import { type Row, scenarios as serverScenarios } from "./scenarios.ts";
 import { preparePeers, versions } from "./peers.ts";
 
 function option(name: string, fallback: number): number {
@@ -22,6 +24,7 @@ const only = Deno.args.includes("--only") ? Deno.args[Deno.args.indexOf("--only"
 const effort = { rounds: option("rounds", 5), seconds: option("seconds", 3) };
 
 const peers = await preparePeers();
+const scenarios = [...serverScenarios, ...containerScenarios, ...backendScenarios];
 const lines: string[] = [];
 for (const { name, run } of scenarios) {
   if (!name.includes(only)) continue;

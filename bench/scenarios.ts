@@ -40,7 +40,7 @@ export interface Scenario {
   readonly run: (effort: Effort, peers: Peers) => Promise<Row[]>;
 }
 
-const skitai = (script: string, ...flags: string[]): readonly string[] => [
+export const skitai = (script: string, ...flags: string[]): readonly string[] => [
   "deno",
   "run",
   "-A",
@@ -48,20 +48,20 @@ const skitai = (script: string, ...flags: string[]): readonly string[] => [
   `subjects/${script}`,
   ...flags,
 ];
-const peer = (script: string): readonly string[] => [
+export const peer = (script: string): readonly string[] => [
   "deno",
   "run",
   "-A",
   "--no-check",
   `peers/${script}`,
 ];
-const node = (script: string): readonly string[] => ["node", `${NODE_PEERS}/${script}`];
+export const node = (script: string): readonly string[] => ["node", `${NODE_PEERS}/${script}`];
 
 /** None of the peers sends `Server`; what the header costs is shown beside them. */
-const LIKE_PEERS = "--no-server-header";
+export const LIKE_PEERS = "--no-server-header";
 
 /** Compares rates of the first subject with the others. */
-async function compare(
+export async function compare(
   effort: Effort,
   ours: Subject,
   others: readonly (Subject & { wanted?: string })[],
