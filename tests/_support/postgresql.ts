@@ -48,10 +48,7 @@ export async function startPostgresql(
   const owner = await ownerOf();
   if (owner !== undefined) await Deno.chown(directory, owner.uid, owner.gid);
   const data = `${directory}/data`;
-  await run(`${bin}/initdb`, [
-    ...["-D", data, "-U", "admin", "-E", "UTF8", "--no-locale", "--no-sync"],
-    ...["--auth-local=trust", "--auth-host=scram-sha-256"],
-  ], owner);
+  await run("cp", ["-a", await emptyCluster(bin, owner), data]);
   const certificates = tls ? await makeCertificates() : undefined;
   const options = {
     fsync: "off",
@@ -103,6 +100,47 @@ export async function startPostgresql(
     sql,
     [Symbol.asyncDispose]: () => process[Symbol.asyncDispose](),
   };
+}
+
+let cluster: Promise<string> | undefined;
+
+/** A data directory as `initdb` makes it, which takes long: one for all tests of a user. */
+function emptyCluster(
+  bin: string,
+  owner: { uid: number; gid: number } | undefined,
+): Promise<string> {
+  return cluster ??= (async () => {
+    const home = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
+    const [, version = "any"] = /([\d.]+)/.exec(await run(`${bin}/postgres`, ["--version"])) ?? [];
+    const kept = `${home}/skitai/postgresql-${version}-${owner?.uid ?? Deno.uid()}`;
+    try {
+      await Deno.stat(`${kept}/PG_VERSION`);
+      return kept;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    const work = await Deno.makeTempDir({ prefix: "skitai-initdb-" });
+    try {
+      if (owner !== undefined) await Deno.chown(work, owner.uid, owner.gid);
+      await run(`${bin}/initdb`, [
+        ...["-D", `${work}/data`, "-U", "admin", "-E", "UTF8", "--no-locale", "--no-sync"],
+        ...["--wal-segsize=1", "--auth-local=trust", "--auth-host=scram-sha-256"],
+      ], owner);
+      await Deno.mkdir(`${home}/skitai`, { recursive: true });
+      const whole = `${kept}.${Deno.pid}.${crypto.randomUUID().slice(0, 8)}`;
+      await run("cp", ["-a", `${work}/data`, whole]);
+      // complete or not at all, also when several tests come first
+      await Deno.rename(whole, kept).catch(async (error) => {
+        await Deno.remove(whole, { recursive: true });
+        await Deno.stat(`${kept}/PG_VERSION`).catch(() => {
+          throw error;
+        });
+      });
+    } finally {
+      await Deno.remove(work, { recursive: true });
+    }
+    return kept;
+  })();
 }
 
 /** Path of the server program; Debian keeps it out of the path. */
