@@ -10,7 +10,10 @@ import { type Health, HealthChecks, type HealthOptions, isWellStatus } from "../
 import type { Alias, AliasMember, AliasType } from "./aliases.ts";
 import { backends } from "./backend_clients.ts";
 import { loadHttpClient } from "./http_requests.ts";
+import type { DatabaseOwner } from "./database_call.ts";
+import type { Results } from "./results.ts";
 import { wac } from "./wac.ts";
+import { detachedWas } from "./was.ts";
 
 /** Checks the members of an alias until the clients of the worker are closed. */
 export function watch(alias: Alias, ended: () => void): Client {
@@ -82,18 +85,60 @@ async function probeHttp(
   return signal.aborted ? "slow" : "down";
 }
 
-/** Databases are well when they take a connection; what they say is up to their clients. */
+/** Databases are well when they answer a trivial request. Failed ones are not worth a line each. */
 async function probeDatabase(
-  _alias: Alias,
+  alias: Alias,
   member: AliasMember,
-  _options: HealthOptions,
+  options: HealthOptions,
   signal: AbortSignal,
 ): Promise<Health> {
+  // a database that is missing must not be made by being asked
+  if (alias.type === "sqlite3" && !await isFile(member.database)) return "down";
+  const owner: DatabaseOwner = {
+    findAlias: () => Object.create(alias, { members: { value: [member] } }),
+    offloadPool: () => detachedWas().offloadPool(),
+    log: () => {},
+    traceback: (error) => wac.logger.get("server").trace(error, "health"),
+  };
+  const timeout = (options.timeoutMs ?? 2000) / 1000;
+  const ended = new Promise<undefined>((resolve) => {
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+  const results = await Promise.race([trivial(alias, owner, timeout), ended]);
+  const status = results?.at(0)?.status;
+  return status === 3 ? "well" : status === 2 ? "down" : "slow";
+}
+
+async function trivial(
+  { type, name }: Alias,
+  owner: DatabaseOwner,
+  timeout: number,
+): Promise<Results> {
+  switch (type) {
+    case "postgresql": {
+      const { postgresqlMethod } = await import("./postgresql.ts");
+      return await postgresqlMethod(owner).map(name, { timeout }).execute("select 1");
+    }
+    case "redis": {
+      const { redisMethod } = await import("./redis.ts");
+      return await redisMethod(owner).map(name, { timeout }).call("ping");
+    }
+    case "mongodb": {
+      const { mongodbMethod } = await import("./mongodb.ts");
+      return await mongodbMethod(owner).map(name, { timeout }).command({ ping: 1 });
+    }
+    default: {
+      const { sqlite3Method } = await import("./sqlite3.ts");
+      return await sqlite3Method(owner).map(name, { timeout }).execute("select 1");
+    }
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
   try {
-    if (member.host === "") return (await Deno.stat(member.database)).isFile ? "well" : "down";
-    (await Deno.connect({ hostname: member.host, port: member.port, signal })).close();
-    return "well";
+    return (await Deno.stat(path)).isFile;
   } catch {
-    return signal.aborted ? "slow" : "down";
+    // whatever the reason, it cannot be used
+    return false;
   }
 }

@@ -2,11 +2,15 @@ import assert from "node:assert/strict";
 import { createContext } from "../../src/core/context.ts";
 import { BackendError } from "../../src/core/errors.ts";
 import { alias, aliases, type AliasOptions } from "../../src/was/aliases.ts";
+import { watchAll } from "../../src/was/delivery.ts";
 import { wac } from "../../src/was/wac.ts";
 import { Was } from "../../src/was/was.ts";
 import { recordLogs } from "../_support/log_recorder.ts";
 import { type MemberServer, startMember } from "../_support/member_server.ts";
+import { noFerretdb, startFerretdb } from "../_support/ferretdb.ts";
+import { noPostgresql, startPostgresql } from "../_support/postgresql.ts";
 import { rawBackend } from "../_support/raw_backend.ts";
+import { noRedis, startRedis } from "../_support/redis.ts";
 import { isMissing } from "../_support/services.ts";
 
 const ignore = isMissing("python3");
@@ -119,6 +123,74 @@ Deno.test({
     await b.process.kill();
     await eventually("the dead one is out", () => state() === "active unhealthy");
   },
+});
+
+const databases = {
+  redis: {
+    ignore: noRedis,
+    start: async () => {
+      const server = await startRedis({ password: "se:cret" });
+      return { ...server, member: `:${encodeURIComponent("se:cret")}@${server.address}` };
+    },
+  },
+  postgresql: { ignore: noPostgresql, start: startPostgresql },
+  mongodb: {
+    ignore: noFerretdb,
+    start: async () => {
+      const server = await startFerretdb();
+      return { ...server, member: `${server.address}/shop` };
+    },
+  },
+} as const;
+
+for (const [type, { ignore, start }] of Object.entries(databases)) {
+  Deno.test({
+    name:
+      `OPS-01 health checks of ${type} ask a trivial question, with the credentials of the member`,
+    ignore,
+    fn: async () => {
+      using _logs = recordLogs();
+      const server = await start();
+      try {
+        // the second one takes connections, and says nothing that could be understood
+        await using silent = rawBackend((conn) => conn.drained());
+        alias("@checked", type as "redis", [server.member, `127.0.0.1:${silent.port}`], {
+          health: { intervalMs: 30, timeoutMs: 1500, fails: 1, passes: 1 },
+        });
+        watchAll(aliases);
+        const state = () =>
+          wac.clusters.get("@checked")!.status().members.map((one) => one.state).join(" ");
+        await eventually("only one answers", () => state() === "active unhealthy");
+        await server.process.kill();
+        await eventually("the other is found, too", () => state() === "unhealthy unhealthy");
+        await server.process.start();
+        await eventually("it is back", () => state() === "active unhealthy");
+      } finally {
+        aliases.delete("@checked");
+        await wac.backends[Symbol.asyncDispose]();
+        await server[Symbol.asyncDispose]();
+      }
+    },
+  });
+}
+
+Deno.test("OPS-01 health checks of SQLite files never make one", async () => {
+  using _logs = recordLogs();
+  const directory = await Deno.makeTempDir();
+  try {
+    const made = [`${directory}/a.db`, `${directory}/b.db`];
+    await Deno.writeFile(made[0]!, new Uint8Array());
+    alias("@checked", "sqlite3", made, { health: { intervalMs: 20, fails: 1, passes: 1 } });
+    watchAll(aliases);
+    const state = () =>
+      wac.clusters.get("@checked")!.status().members.map((one) => one.state).join(" ");
+    await eventually("the missing one is out", () => state() === "active unhealthy");
+    assert.equal((await Array.fromAsync(Deno.readDir(directory))).length, 1);
+  } finally {
+    aliases.delete("@checked");
+    await wac.backends[Symbol.asyncDispose]();
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test("OPS-01 a status that is not the one expected is no health", async () => {
