@@ -3,7 +3,7 @@
  *
  * `deno run -A examples/forum/app.ts --data /srv/forum`, then open http://127.0.0.1:5000/. Without
  * `--data` it is gone when the server stops. `SECUREKEY` in the environment, 32 characters that nobody
- * knows, lets logins survive a restart.
+ * knows, lets logins survive a restart, and is needed with more than one worker.
  */
 
 import * as skitai from "@skitai/skitai";
@@ -31,7 +31,13 @@ app.config.maxMultipartBodySize = 3_000_000;
 app.config.uploadDir = data;
 
 app.templateGlobal("me", nameOf);
-app.templateFilter("minute", (ms: number) => `${new Date(ms).toISOString().slice(0, 16)}Z`);
+const clock = new Intl.DateTimeFormat("en-GB", {
+  dateStyle: "medium",
+  timeStyle: "short",
+  timeZone: "UTC",
+});
+app.templateFilter("minute", (ms: number) => `${clock.format(ms)} UTC`);
+app.templateFilter("iso", (ms: number) => new Date(ms).toISOString());
 
 app.mounted((was) =>
   was.sqlite3("@forum").execute(`

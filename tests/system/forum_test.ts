@@ -146,7 +146,7 @@ Deno.test("SES-01 MBX-01 TOK-02 TOK-03 UPL-02 AUTH-12 two people write in the fo
       assert.match(ben.page.url(), /#post-2$/);
       assert.equal(await ben.page.locator("article").count(), 2);
       await ben.go("/");
-      assert.match(await ben.text(".topics li"), /ann, 2 posts/);
+      assert.match(await ben.text(".topics li"), /ann, 2 posts, \d+ \w+ \d{4},? \d\d:\d\d UTC$/);
       assert.equal(ben.complaints(), "");
     });
 
