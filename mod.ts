@@ -193,6 +193,7 @@ export type {
   BackendOptions,
   BackendOwner,
   HttpBackend,
+  HttpGroup,
 } from "./src/was/backend.ts";
 export { sql, SqlName, type SqlTag, SqlTemplate } from "./src/clients/sql/template.ts";
 export type { Placeholder } from "./src/clients/sql/template.ts";

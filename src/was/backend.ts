@@ -6,10 +6,10 @@
  */
 
 import type { AliasType } from "./aliases.ts";
-import { splitAliasPath } from "./aliases.ts";
 import type { DatabaseOptions, DatabaseOwner } from "./database_call.ts";
 import type { Future } from "./future.ts";
 import type { ReqOptions, RequestMethod } from "./http_requests.ts";
+import type { MapFuture } from "./map_future.ts";
 import type { RequestData } from "./encode_data.ts";
 import type { MongodbMethod } from "./mongodb.ts";
 import type { PostgresqlMethod } from "./postgresql.ts";
@@ -34,6 +34,15 @@ export interface HttpBackend {
   /** Starts a PATCH request. */
   patch<T = unknown>(path: string, data?: RequestData, options?: ReqOptions<T>): Future<T>;
 }
+
+/** Web servers behind an alias that all get each request. */
+export type HttpGroup = {
+  readonly [K in keyof HttpBackend]: <T = unknown>(
+    path: string,
+    data?: RequestData,
+    options?: ReqOptions<T>,
+  ) => MapFuture<T>;
+};
 
 /** The methods of `was` a backend is asked with. */
 export interface BackendOwner extends DatabaseOwner {
@@ -76,7 +85,7 @@ export interface BackendMethod {
   <B = SqlDatabase>(alias: string, options?: BackendOptions): B;
   /** The same: every call goes to the member with the least load. */
   lb<B = SqlDatabase>(alias: string, options?: BackendOptions): B;
-  /** Every member of a database alias at once. A callback is not possible. */
+  /** Every member of an alias at once: a group of its kind, such as a {@link HttpGroup}. */
   map<B = SqlGroup>(alias: string, options?: Omit<BackendOptions, "callback">): B;
 }
 
@@ -93,7 +102,7 @@ export function backendMethod(owner: BackendOwner): BackendMethod {
     switch (type) {
       case "http":
       case "https":
-        return httpBackend(owner, name, options);
+        return httpBackend(name, options, (method) => owner[method]);
       case "sqlite3":
       case "postgresql":
       case "redis":
@@ -112,8 +121,11 @@ export function backendMethod(owner: BackendOwner): BackendMethod {
       case "redis":
       case "mongodb":
         return owner[type].map(name, options);
+      case "http":
+      case "https":
+        return httpBackend(name, options, (method) => owner[method].map);
       default:
-        throw new TypeError(`Cannot map requests to ${name} by backend: it is of type ${type}`);
+        throw new TypeError(`Cannot map requests to ${name}: it is of type ${type}`);
     }
   };
   return method as unknown as BackendMethod;
@@ -121,16 +133,21 @@ export function backendMethod(owner: BackendOwner): BackendMethod {
 
 const METHODS = ["get", "head", "delete", "options", "post", "put", "patch"] as const;
 
-function httpBackend(owner: BackendOwner, name: string, common: BackendOptions): HttpBackend {
-  if (splitAliasPath(name).rest.includes("?")) {
-    throw new TypeError(`Cannot use backend ${name}: give the query with each request`);
-  }
+type Method = typeof METHODS[number];
+type Request = (uri: string, data?: RequestData, options?: ReqOptions) => unknown;
+
+/** Methods that put the alias before the path, and the options of the backend under those of a request. */
+function httpBackend(
+  name: string,
+  common: BackendOptions,
+  requestOf: (method: Method) => Request,
+): unknown {
   const methods = METHODS.map((method) => [
     method,
     (path: string, data?: RequestData, options?: ReqOptions) => {
       const rest = path === "" || path.startsWith("/") || path.startsWith("?") ? path : `/${path}`;
-      return owner[method](`${name}${rest}`, data, { ...common, ...options });
+      return requestOf(method)(`${name}${rest}`, data, { ...common, ...options });
     },
   ]);
-  return Object.fromEntries(methods) as HttpBackend;
+  return Object.fromEntries(methods);
 }
