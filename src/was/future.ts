@@ -88,8 +88,9 @@ const FAILED = "502 Bad Gateway";
 export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin {
   readonly #init: FutureInit<T>;
   readonly #startedAt = performance.now();
-  readonly #abort = new AbortController();
-  readonly #caller: { stack?: string };
+  // these two are for requests that are sent, not for those a kept result answers
+  #abort!: AbortController;
+  #caller!: { stack?: string };
   readonly #arrival: Promise<Result<T>>;
   #resolve!: (result: Result<T>) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -109,12 +110,14 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   constructor(send: Send, init: FutureInit<T>) {
     const seconds = checkedSeconds(init.timeout ?? DEFAULT_TIMEOUT_SECONDS);
     this.#init = init;
+    this.#arrival = new Promise((resolve) => this.#resolve = resolve);
+    if (resultCache.active && this.#takeKept()) return;
+    this.#abort = new AbortController();
     this.#caller = {};
     // the frames are kept in a raw form; making text of them is left to failures
     Error.captureStackTrace(this.#caller, Future);
-    this.#arrival = new Promise((resolve) => this.#resolve = resolve);
     this.#timer = setTimeout(() => this.#expire(), seconds * 1000);
-    if (!(resultCache.active && this.#startFromCache(send))) this.#start(send);
+    if (!(resultCache.active && this.#startShared(send))) this.#start(send);
   }
 
   /** What the same requests have in common; `undefined` when the result cannot be kept. */
@@ -349,18 +352,25 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     else this.#abort.abort(error);
   }
 
-  /** Takes a kept result, or takes part in the same request; false when there is neither. */
-  #startFromCache(send: Send): boolean {
-    const { useCache = true } = this.#init;
-    if (useCache === false) return false;
-    const key = this.cacheKey;
+  /** Takes a kept result, if there is one. */
+  #takeKept(): boolean {
+    const key = this.#init.useCache === false ? undefined : this.cacheKey;
+    const kept = key === undefined ? undefined : resultCache.get(key, this.#since);
+    if (kept !== undefined) this.#settle(new KeptView(kept));
+    return kept !== undefined;
+  }
+
+  /** Results requested until then may not be used. */
+  get #since(): number {
+    const { useCache } = this.#init;
+    return typeof useCache === "number" ? useCache : 0;
+  }
+
+  /** Takes part in the same request, or lets others take part in this one; false for neither. */
+  #startShared(send: Send): boolean {
+    const key = this.#init.useCache === false ? undefined : this.cacheKey;
     if (key === undefined) return false;
-    const since = typeof useCache === "number" ? useCache : 0;
-    const kept = resultCache.get(key, since);
-    if (kept !== undefined) {
-      this.#settle(new KeptView(kept));
-      return true;
-    }
+    const since = this.#since;
     const flight = resultCache.join(key, since);
     if (flight !== undefined) {
       this.#flight = flight;
