@@ -33,6 +33,8 @@ export class RedisConnection implements Poolable {
   #onDead: (() => void) | undefined;
   #error: Error | undefined;
   #gathering = false;
+  /** Callers that have neither their answer nor given up. */
+  #waiting = 0;
 
   private constructor(target: DatabaseTarget, redis: Redis) {
     this.#target = target;
@@ -105,7 +107,7 @@ export class RedisConnection implements Poolable {
   /** Takes no more commands, and closes when the last is answered. */
   retire(): void {
     this.#usable = false;
-    if (this.busy === 0) this.close();
+    if (this.#waiting === 0) this.close();
   }
 
   /** Closes at once; what is under way fails. */
@@ -162,11 +164,20 @@ export class RedisConnection implements Poolable {
 
   #answer(reply: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
     this.busy++;
+    this.#waiting++;
     const sentAt = performance.now();
     return new Promise((resolve, reject) => {
+      let left = false;
+      const leave = () => {
+        if (left) return;
+        left = true;
+        signal.removeEventListener("abort", onAbort);
+        if (--this.#waiting === 0 && !this.#usable) this.close();
+      };
       const onAbort = () => {
         // nothing came since: the server or the way to it is gone, and others should not queue here
         if (this.answeredAt <= sentAt) this.#usable = false;
+        leave();
         reject(signal.reason);
       };
       signal.addEventListener("abort", onAbort);
@@ -174,8 +185,7 @@ export class RedisConnection implements Poolable {
         this.busy--;
         this.used = true;
         this.answeredAt = performance.now();
-        signal.removeEventListener("abort", onAbort);
-        if (this.busy === 0 && !this.#usable) this.close();
+        leave();
       };
       reply.then((value) => {
         end();
