@@ -4,7 +4,7 @@
  * @module
  */
 
-import { parseCookie, type SetCookie, stringifySetCookie } from "cookie";
+import { formatSetCookie, parseCookies } from "../core/cookie.ts";
 import { MapLike } from "./map_like.ts";
 
 /** How a cookie is kept. */
@@ -52,11 +52,6 @@ const SEALED = /^(?:__Host-|__Secure-)?sk\./;
 /** Whether a cookie belongs to a session or a message box. */
 export function isSealedName(name: string): boolean {
   return SEALED.test(name);
-}
-
-/** Cookies of a header; what is not properly encoded is taken as it is. */
-export function readCookies(header: string | null): Record<string, string | undefined> {
-  return header === null ? {} : parseCookie(header);
 }
 
 /** Cookies by name. What is set can be read at once; it is sent when the handler has succeeded. */
@@ -131,10 +126,9 @@ export class Cookies extends MapLike<string> {
 
   #all(): Map<string, string> {
     if (this.#values === undefined) {
-      this.#values = new Map();
-      for (const [name, value] of Object.entries(readCookies(this.#owner.cookieHeader))) {
-        if (!isSealedName(name)) this.#values.set(name, value!);
-      }
+      const { cookieHeader } = this.#owner;
+      this.#values = cookieHeader === null ? new Map() : parseCookies(cookieHeader);
+      for (const name of this.#values.keys()) if (isSealedName(name)) this.#values.delete(name);
     }
     return this.#values;
   }
@@ -178,14 +172,14 @@ export function cookieLine(
       `Cannot set cookie ${name}: browsers drop sameSite "none" without secure, which needs TLS`,
     );
   }
-  const parts: SetCookie = { name, value, path, domain, secure, httpOnly, sameSite };
-  if (seconds !== undefined) {
-    parts.maxAge = seconds;
-    // For clients older than Max-Age.
-    parts.expires = new Date(seconds === 0 ? 0 : Math.min(Date.now() + seconds * 1000, LATEST));
-  }
-  return stringifySetCookie(parts);
+  return formatSetCookie({
+    name,
+    value,
+    path,
+    domain,
+    secure,
+    httpOnly,
+    sameSite,
+    maxAge: seconds,
+  });
 }
-
-/** The last year that cookies can name. */
-const LATEST = Date.UTC(9999, 0);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { rawCookie } from "../core/cookie.ts";
 import { cookieLine, type CookieOptions, MAX_COOKIE_BYTES } from "./cookies.ts";
 import type { KeyRing } from "./key_ring.ts";
 import type { Sealer } from "./sealing.ts";
@@ -66,12 +67,12 @@ export class SealedCookie {
 
   /** Whether one came with the request, valid or not. */
   get came(): boolean {
-    return rawCookie(this.#owner.cookieHeader, this.name) !== undefined;
+    return cameAs(this.#owner, this.name) !== undefined;
   }
 
   /** Its content; `undefined` when there is none, or none that was sealed with our keys. */
   open(): string | undefined {
-    const sealed = rawCookie(this.#owner.cookieHeader, this.name);
+    const sealed = cameAs(this.#owner, this.name);
     return sealed === undefined || sealed === "" ? undefined : this.#sealer.open(sealed);
   }
 
@@ -105,6 +106,11 @@ export class SealedCookie {
   }
 }
 
+/** What came under a name. Sealed values have no characters that would be encoded. */
+export function cameAs({ cookieHeader }: SealedOwner, name: string): string | undefined {
+  return cookieHeader === null ? undefined : rawCookie(cookieHeader, name);
+}
+
 /** Names a sealed cookie may have come under: which one depends on how it was mounted. */
 export function possibleNames(kind: SealedKind, name: string | undefined): string[] {
   checkName(KINDS[kind], name);
@@ -132,24 +138,6 @@ const DEFAULT_NAMES = {
   sid: { "": "sk.sid", "__Host-": "__Host-sk.sid", "__Secure-": "__Secure-sk.sid" },
   mbox: { "": "sk.mbox", "__Host-": "__Host-sk.mbox", "__Secure-": "__Secure-sk.mbox" },
 } as const;
-
-/**
- * Value of one cookie as it was sent. Sealed values have no characters that are encoded, so the whole
- * header need not be parsed.
- */
-export function rawCookie(header: string | null, name: string): string | undefined {
-  if (header === null) return undefined;
-  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at + 1)) {
-    const equals = at + name.length;
-    if (header[equals] !== "=") continue;
-    let before = at - 1;
-    while (header[before] === " ") before--;
-    if (before >= 0 && header[before] !== ";") continue;
-    const end = header.indexOf(";", equals);
-    return header.slice(equals + 1, end === -1 ? undefined : end).trimEnd();
-  }
-  return undefined;
-}
 
 function checkName(label: string, name: unknown): void {
   if (name === undefined || typeof name === "string" && /^[\w-]{1,64}$/.test(name)) return;

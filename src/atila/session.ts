@@ -13,8 +13,8 @@ import type { Revocations } from "../store/revocations.ts";
 import { ringFor, ringOf, type SecureKey } from "./key_ring.ts";
 import { MapLike } from "./map_like.ts";
 import {
+  cameAs,
   possibleNames,
-  rawCookie,
   SealedCookie,
   type SealedOptions,
   type SealedOwner,
@@ -438,7 +438,7 @@ export class Session extends MapLike<unknown> {
     if (name === null && key === undefined) return this.#first().values.size > 0;
     const ring = key === undefined ? ringOf(this.#owner.app, "Sessions") : ringFor(key);
     for (const cookieName of possibleNames("sid", name ?? undefined)) {
-      if (rawCookie(this.#owner.cookieHeader, cookieName) === undefined) continue;
+      if (cameAs(this.#owner, cookieName) === undefined) continue;
       const facts = { name: name ?? undefined, sentAs: cookieName };
       const cookie = new SealedCookie(this.#owner, "sid", ring, facts);
       if (new SessionState(this.#owner, cookie, 1).values.size > 0) return true;
