@@ -137,9 +137,8 @@ export function headerOf(req: Request, ctx: RequestContext, name: string): strin
   return ctx.header === undefined ? req.headers.get(name) : ctx.header(name);
 }
 
-/** What asynchronous code belongs to: a request, or {@link OUTSIDE} for what belongs to none. */
-const frames: AsyncLocalStorage<RequestContext | typeof OUTSIDE> = new AsyncLocalStorage();
-const OUTSIDE: unique symbol = Symbol("outside requests");
+/** The request that asynchronous code belongs to. */
+const frames: AsyncLocalStorage<RequestContext> = new AsyncLocalStorage();
 
 /** The request whose handler is on the stack. */
 let running: RequestContext | undefined;
@@ -184,16 +183,10 @@ function followFrom(ctx: RequestContext, pending: PromiseLike<unknown>): void {
   pending.then(answered, answered);
 }
 
-/** Runs code, such as the loading of an app, whose asynchronous continuations belong to no request. */
-export function runOutside<R>(run: () => R): R {
-  return frames.run(OUTSIDE, run);
-}
-
 /** The request that is running, for code that is not handed its context; `undefined` outside of any. */
 export function runningContext(): RequestContext | undefined {
-  const frame = frames.getStore();
-  if (frame === OUTSIDE) return running;
-  return frame ?? running ?? first;
+  // The stack is right where there is something on it: a frame may be one that the runtime forgot to leave.
+  return running ?? frames.getStore() ?? first;
 }
 
 /** What {@link createContext} may be told; the rest is derived from the URL of the request. */

@@ -7,7 +7,6 @@
 
 import { join } from "node:path";
 import type { LifecyclePhase, MountedApp } from "../core/app.ts";
-import { runOutside } from "../core/context.ts";
 import { installBodyMeter } from "../core/body_size.ts";
 import { isDevel } from "../core/environment.ts";
 import { compose, type Handler } from "../core/handler.ts";
@@ -117,26 +116,23 @@ export const startEngine: StartEngine = async (service, options) => {
     prepare: makeVarDirectory,
     log,
   }));
-  const table = await runOutside(() =>
-    createMountTable(service.mounts, {
-      log: logger.get("app"),
-      serverLog: log,
-      maxAges: service.maxAges,
-      isDevel: isDevel(),
-    })
-  );
+  const table = await createMountTable(service.mounts, {
+    log: logger.get("app"),
+    serverLog: log,
+    maxAges: service.maxAges,
+    isDevel: isDevel(),
+  });
   wac.broadcast = (was, event, args) => broadcastToAll(table.apps, was, event, args);
   begun.defer(() => {
     wac.broadcast = undefined;
   });
   if (hasCluster()) {
-    wac.cluster = begun.use(await runOutside(() => ClusterMember.join()));
+    wac.cluster = begun.use(await ClusterMember.join());
   }
   const { watched } = table;
   options.loaded?.(watched);
 
-  const run = (phase: LifecyclePhase): Promise<void> =>
-    runOutside(() => runPhase(table, phase, log));
+  const run = (phase: LifecyclePhase): Promise<void> => runPhase(table, phase, log);
   begun.use(wac.backends);
   begun.defer(() => run("umounted"));
   await run("beforeMount");
@@ -178,7 +174,7 @@ export const startEngine: StartEngine = async (service, options) => {
   for (const app of table.apps) {
     const { maintainSeconds } = app;
     if (maintainSeconds === undefined) continue;
-    maintenance.add("app", (now) => runOutside(() => app.runMaintenance?.(now)), maintainSeconds);
+    maintenance.add("app", (now) => app.runMaintenance?.(now), maintainSeconds);
   }
 
   const rest = begun.move();
