@@ -424,8 +424,10 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   /** Tells the log who asked for what has failed. */
   #note(result: Result<T>): void {
     const { method, url } = this.#init;
+    const { node } = result;
+    const member = node === "" || url.includes(node) ? "" : ` at ${node}`;
     this.#init.owner.log(
-      `backend request failed: ${method} ${url} status ${result.status}, ` +
+      `backend request failed: ${method} ${url}${member} status ${result.status}, ` +
         `${result.statusCode} ${result.reason}: ${result.error?.message ?? "no reason given"}` +
         ` (requested at ${callerIn(this.#caller.stack)})`,
       "debug",

@@ -479,6 +479,28 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: "DB-15 the log says which member of which alias failed, why, and who asked; no password",
+  ignore: noPostgresql,
+  fn: async () => {
+    await using server = await startPostgresql();
+    using logs = recordLogs();
+    try {
+      aliases.define("@logged", "postgresql", server.member);
+      await new Was().postgresql("@logged").execute("select * from nowhere where pw = ?", "secret");
+      const [entry] = logs.entries;
+      assert.match(
+        entry!.text,
+        /EXECUTE @logged at 127\.0\.0\.1:\d+ status 2, 500 relation "nowhere" does not exist.*databases_test\.ts:\d+/,
+      );
+      assert.ok(!entry!.text.includes("secret") && !entry!.text.includes(POSTGRESQL.password));
+    } finally {
+      await wac.backends[Symbol.asyncDispose]();
+      aliases.delete("@logged");
+    }
+  },
+});
+
 /** Tries until it is so, at most ten seconds. */
 async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + 10_000;
