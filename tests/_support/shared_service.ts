@@ -15,6 +15,10 @@ skitai.defgs("level", "holders", "most");
 const redis = Deno.env.get("SHARED_REDIS");
 if (redis) skitai.cluster(redis, { prefix: Deno.env.get("SHARED_PREFIX") ?? "test" });
 
+const cache = Deno.env.get("SHARED_CACHE");
+if (cache) skitai.enableCachefs({ diskmax: 1_000_000, path: cache });
+const backend = Deno.env.get("SHARED_BACKEND");
+
 const heard: unknown[] = [];
 let seen = 0;
 
@@ -78,6 +82,11 @@ app.route("/locked", async (was) => {
   await new Promise((resolve) => setTimeout(resolve, Number(was.request.args.ms ?? 2)));
   was.setgs("holders", was.getgs("holders") - 1);
   return was.workerId;
+});
+app.route("/cached", async (was) => {
+  const { data, headers } = await was.get<number>(backend!);
+  const lookup = headers.get("x-skitaid-cache-lookup");
+  return was.response.API({ data, lookup, worker: was.workerId });
 });
 app.route("/held", async (was) => {
   await using _lock = await was.getLock("held");

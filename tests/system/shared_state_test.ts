@@ -136,3 +136,45 @@ Deno.test("UTL-01 UTL-03 with one worker shutdown ends the server, after the ans
   assert.deepEqual(await curl(port, "/shutdown"), { status: 200, body: "W0" });
   assert.equal(await service.code(), 0);
 });
+
+Deno.test("CACHE-01 CACHE-04 the cache on disk is shared by all workers, and by the server that comes next", async () => {
+  await using workshop = await Workshop.open();
+  let asked = 0;
+  const backend = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () => Response.json(++asked, { headers: { "cache-control": "max-age=600" } }),
+  );
+  try {
+    const env = {
+      SHARED_CACHE: `${workshop.path}/cache`,
+      SHARED_BACKEND: `http://127.0.0.1:${backend.addr.port}/`,
+    };
+    const ask = async (port: number) =>
+      JSON.parse((await curl(port, "/cached")).body) as {
+        data: number;
+        lookup: string | null;
+        worker: string;
+      };
+    const service = workshop.start(SCRIPT, { flags: ["--unstable-net"], env });
+    const port = await service.port();
+    assert.deepEqual((await ask(port)).data, 1);
+    const hits = new Set<string>();
+    await until(
+      async () => {
+        const { data, lookup, worker } = await ask(port);
+        assert.equal(data, 1);
+        if (lookup === "HIT") hits.add(worker);
+        return hits.size;
+      },
+      (size) => size === 2,
+      "both workers find it",
+    );
+    service.signal("SIGTERM");
+    assert.equal(await service.code(), 0);
+    const next = workshop.start(SCRIPT, { flags: ["--unstable-net"], env });
+    const { data, lookup } = await ask(await next.port());
+    assert.deepEqual([data, lookup, asked], [1, "HIT", 1]);
+  } finally {
+    await backend.shutdown();
+  }
+});
