@@ -45,8 +45,8 @@ export abstract class DataFeatures {
   protected abstract announcer(): Announcer;
 
   /**
-   * Chooses the database `was.sql` writes for, and the directory of statement files, relative to the home
-   * directory.
+   * Chooses the database `was.sql` writes for, and the directory of statement files, relative to
+   * the home directory.
    *
    * @param engine `DB_PGSQL`, the default without this call, or `DB_SQLITE3`.
    * @throws {TypeError} for another engine.
@@ -76,8 +76,9 @@ export abstract class DataFeatures {
   }
 
   /**
-   * Turns changes an ORM tells of into last-update keys and events: `setlu(<name of the model>)`, whose
-   * handlers, `onSignal(<name>)` and `onSignal("model-changed")`, get `was` and a {@link ModelSignal}.
+   * Turns changes an ORM tells of into last-update keys and events: `setlu(<name of the model>)`,
+   * whose handlers, `onSignal(<name>)` and `onSignal("model-changed")`, get `was` and a {@link
+   * ModelSignal}.
    * Models whose names were not declared with `deflu` are ignored.
    *
    * @returns a function that ends it.

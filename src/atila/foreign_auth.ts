@@ -6,7 +6,10 @@
 
 import type { AtilaWas } from "./was.ts";
 
-/** What another framework can do about its users; each is called with the `was` of the request first. */
+/**
+ * What another framework can do about its users; each is called with the `was` of the request
+ * first.
+ */
 export interface AuthAdapter<U = unknown> {
   /** Who is logged in. */
   user(was: AtilaWas): U | null | undefined | Promise<U | null | undefined>;

@@ -49,8 +49,8 @@ export const MAX_WAITING = 1000;
 const keys = new WeakMap<DatabaseTarget, string>();
 
 /**
- * What connections are pooled by: server, database, user and how they were let in. Two aliases of the
- * same database share connections.
+ * What connections are pooled by: server, database, user and how they were let in. Two aliases of
+ * the same database share connections.
  */
 export function poolKey(target: DatabaseTarget): string {
   let key = keys.get(target);

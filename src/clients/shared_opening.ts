@@ -1,5 +1,6 @@
 /**
- * Something that is opened once for all who need it, and given up when nobody waits for it any more.
+ * Something that is opened once for all who need it, and given up when nobody waits for it any
+ * more.
  *
  * @module
  */
@@ -15,7 +16,9 @@ export class SharedOpening<T> {
   readonly #open: (signal: AbortSignal) => Promise<T>;
   #current: Opening<T> | undefined;
 
-  /** @param open Opens it; rejects when the signal aborts, and closes what it has opened by then. */
+  /**
+   * @param open Opens it; rejects when the signal aborts, and closes what it has opened by then.
+   */
   constructor(open: (signal: AbortSignal) => Promise<T>) {
     this.#open = open;
   }

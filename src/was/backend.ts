@@ -1,6 +1,6 @@
 /**
- * `was.backend`: whatever an alias names, asked the same way. Development on SQLite and production on
- * PostgreSQL differ in the alias only.
+ * `was.backend`: whatever an alias names, asked the same way. Development on SQLite and production
+ * on PostgreSQL differ in the alias only.
  *
  * @module
  */
@@ -77,10 +77,11 @@ export type BackendOptions = DatabaseOptions<any>;
 /** `was.backend`. */
 export interface BackendMethod {
   /**
-   * What an alias names: an SQL database, and by its type parameter a `RedisDatabase`, a `MongoDatabase`
-   * or an `HttpBackend`.
+   * What an alias names: an SQL database, and by its type parameter a `RedisDatabase`, a
+   * `MongoDatabase` or an `HttpBackend`.
    *
-   * @throws {TypeError} for anything but a defined alias, for WebSocket aliases and unknown options.
+   * @throws {TypeError} for anything but a defined alias, for WebSocket aliases and unknown
+   * options.
    */
   <B = SqlDatabase>(alias: string, options?: BackendOptions): B;
   /** The same: every call goes to the member with the least load. */
@@ -136,7 +137,10 @@ const METHODS = ["get", "head", "delete", "options", "post", "put", "patch"] as 
 type Method = typeof METHODS[number];
 type Request = (uri: string, data?: RequestData, options?: ReqOptions) => unknown;
 
-/** Methods that put the alias before the path, and the options of the backend under those of a request. */
+/**
+ * Methods that put the alias before the path, and the options of the backend under those of a
+ * request.
+ */
 function httpBackend(
   name: string,
   common: BackendOptions,

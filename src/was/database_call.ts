@@ -1,6 +1,6 @@
 /**
- * What the databases of `was` share: options, finding the servers behind a name, starting a request on
- * one of them or on all.
+ * What the databases of `was` share: options, finding the servers behind a name, starting a
+ * request on one of them or on all.
  *
  * @module
  */
@@ -44,7 +44,9 @@ export interface DatabaseOptions<T = Row[]> {
   readonly timeout?: number;
 }
 
-/** Options of a database on a server; TLS is for servers that are named themselves, not by an alias. */
+/**
+ * Options of a database on a server; TLS is for servers that are named themselves, not by an alias.
+ */
 export interface ServerOptions<T = Row[]> extends DatabaseOptions<T> {
   /** Speak TLS. Default false. */
   readonly ssl?: boolean;
@@ -175,8 +177,8 @@ export function targetOf(
 }
 
 /**
- * Starts a request on the member with the least load. One that cannot have received it is replaced by
- * another, until all have been tried; a timeout is not tried again.
+ * Starts a request on the member with the least load. One that cannot have received it is replaced
+ * by another, until all have been tried; a timeout is not tried again.
  */
 export function startOnOne<T>(
   owner: DatabaseOwner,

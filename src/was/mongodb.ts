@@ -86,7 +86,9 @@ export interface MongoDatabase {
     collection: string,
     documents: MongoDocument | readonly MongoDocument[],
   ): Future<MongoInserted>;
-  /** Changes all documents that meet a condition: `update("users", { id: 1 }, { $set: { a: 2 } })`. */
+  /**
+   * Changes all documents that meet a condition: `update("users", { id: 1 }, { $set: { a: 2 } })`.
+   */
   update(
     collection: string,
     filter: MongoDocument,
@@ -133,8 +135,9 @@ export interface MongoOptions extends ServerOptions<any> {
 /** `was.mongodb`. */
 export interface MongodbMethod {
   /**
-   * A database by `@alias`, where the member with the least load gets each operation, or by the address
-   * of a server: `"user:password@host:27017/name"`. The user is one of the database `admin`.
+   * A database by `@alias`, where the member with the least load gets each operation, or by the
+   * address of a server: `"user:password@host:27017/name"`. The user is one of the database
+   * `admin`.
    *
    * @throws {TypeError} without a target, with an unknown alias or option, or an alias of another
    * type.
@@ -209,7 +212,9 @@ function operations(
   ) as unknown as MongoDatabase;
 }
 
-/** Identifiers and numbers of the driver as what they say, so that the same request is known again. */
+/**
+ * Identifiers and numbers of the driver as what they say, so that the same request is known again.
+ */
 function told(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(told);
   if (typeof value !== "object" || value === null) return value;

@@ -24,8 +24,8 @@ export interface OrmConnection {
  * Reads the connection out of settings, or out of a file that exports them: a module (its default
  * export) or JSON. The path is relative to the working directory.
  *
- * @throws {TypeError} for a database that is neither PostgreSQL nor SQLite, and for settings without a
- * connection.
+ * @throws {TypeError} for a database that is neither PostgreSQL nor SQLite, and for settings
+ * without a connection.
  */
 export function ormConnection(config: string | OrmConfig): OrmConnection {
   const where = typeof config === "string" ? config : "the settings of the ORM";

@@ -31,8 +31,8 @@ import { type SqlDatabase, type SqlGroup, SqlHandle } from "./sql_database.ts";
 /** `was.postgresql`. */
 export interface PostgresqlMethod {
   /**
-   * A database by `@alias`, where the member with the least load gets each statement, or by the address
-   * of a server: `"user:password@host:5432/name"`.
+   * A database by `@alias`, where the member with the least load gets each statement, or by the
+   * address of a server: `"user:password@host:5432/name"`.
    *
    * @throws {TypeError} without a target, with an unknown alias or option, or an alias of another
    * type.
@@ -45,7 +45,9 @@ export interface PostgresqlMethod {
     auth?: DatabaseAuth,
     options?: ServerOptions<T>,
   ): SqlDatabase<T>;
-  /** As a plain call, but only to an alias. Writes go to one member, too, and are not replicated. */
+  /**
+   * As a plain call, but only to an alias. Writes go to one member, too, and are not replicated.
+   */
   lb<T = Row[]>(target: string, options?: DatabaseOptions<T>): SqlDatabase<T>;
   /** Every member of an alias at once. A callback is not possible. */
   map<T = Row[]>(target: string, options?: Omit<DatabaseOptions<T>, "callback">): SqlGroup<T>;

@@ -220,7 +220,10 @@ export type RedisMethodName =
 export interface RedisDatabase extends RedisCommands {
   /** Sends a command by name, also one of two words: `call("client", "list")`. */
   call<R = unknown>(command: string, ...args: RedisValue[]): Future<R>;
-  /** Runs commands as a transaction; the data are their replies: `multi([["incr", "a"], ["get", "b"]])`. */
+  /**
+   * Runs commands as a transaction; the data are their replies: `multi([["incr", "a"], ["get",
+   * "b"]])`.
+   */
   multi<R = unknown[]>(commands: readonly RedisCommand[]): Future<R>;
 }
 
@@ -249,8 +252,8 @@ export type RedisOptions = ServerOptions<any>;
 /** `was.redis`. */
 export interface RedisMethod {
   /**
-   * A database by `@alias`, where the member with the least load gets each command, or by the address of
-   * a server: `"user:password@host:6379/3"`.
+   * A database by `@alias`, where the member with the least load gets each command, or by the
+   * address of a server: `"user:password@host:6379/3"`.
    *
    * @throws {TypeError} without a target, with an unknown alias or option, or an alias of another
    * type.

@@ -19,7 +19,9 @@ import type { Row } from "./database_call.ts";
 import type { Future } from "./future.ts";
 import type { MapFuture } from "./map_future.ts";
 
-/** The generator of a database: what it builds can be executed on the spot. `F` is what that gives. */
+/**
+ * The generator of a database: what it builds can be executed on the spot. `F` is what that gives.
+ */
 export interface SqlBuilding<F> {
   /** The generator, with the statements in files: `db.sql.report.totals({ … }).execute()`. */
   readonly sql: SqlGenerator<F>;

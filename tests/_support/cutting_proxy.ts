@@ -27,8 +27,8 @@ export class CuttingProxy implements AsyncDisposable {
   /**
    * Starts a proxy for a port.
    *
-   * @param swallow A request with this text in it is kept, and nothing more goes to the server on its
-   * connection.
+   * @param swallow A request with this text in it is kept, and nothing more goes to the server on
+   * its connection.
    */
   constructor(upstream: number, swallow?: string) {
     this.#upstream = upstream;

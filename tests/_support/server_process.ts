@@ -1,6 +1,6 @@
 /**
- * A real server of a test: started on a free loopback port in a directory of its own, paused, killed,
- * started again on the same port, and gone at the end with all its children.
+ * A real server of a test: started on a free loopback port in a directory of its own, paused,
+ * killed, started again on the same port, and gone at the end with all its children.
  *
  * @module
  */

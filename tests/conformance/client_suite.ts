@@ -1,6 +1,6 @@
 /**
- * What every backend client promises, whatever it speaks. A client is run through this with requests
- * of its own kind.
+ * What every backend client promises, whatever it speaks. A client is run through this with
+ * requests of its own kind.
  *
  * @module
  */

@@ -1,6 +1,7 @@
 /**
- * What every client of a database promises besides the contract of all clients: bounded pools with a
- * deadline, one reconnection, writes at most once, and life after everything a server can do to it.
+ * What every client of a database promises besides the contract of all clients: bounded pools with
+ * a deadline, one reconnection, writes at most once, and life after everything a server can do to
+ * it.
  *
  * @module
  */
@@ -19,7 +20,9 @@ export interface DatabaseServer extends AsyncDisposable {
   readonly target: DatabaseTarget;
   /** Its process. */
   readonly process: ServerProcess;
-  /** The same with a password, or a name of a database, that is wrong; left out where there is none. */
+  /**
+   * The same with a password, or a name of a database, that is wrong; left out where there is none.
+   */
   readonly wrong: Readonly<Record<string, DatabaseTarget>>;
   /** Makes the store for writes empty, beside the client under test; after a restart, too. */
   prepare(): Promise<void>;

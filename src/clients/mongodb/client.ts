@@ -1,8 +1,8 @@
 /**
  * MongoDB as a backend.
  *
- * The driver keeps the connections to each server. An operation that may write is sent at most once; one
- * that only reads is sent a second time when its connection was lost.
+ * The driver keeps the connections to each server. An operation that may write is sent at most
+ * once; one that only reads is sent a second time when its connection was lost.
  *
  * @module
  */
@@ -25,7 +25,9 @@ import type { MongoOperation } from "./operations.ts";
 
 /** Options of a {@link MongodbClient}. */
 export interface MongodbClientOptions {
-  /** Seconds after which an idle connection is not reused; asked for each server once. Default 1200. */
+  /**
+   * Seconds after which an idle connection is not reused; asked for each server once. Default 1200.
+   */
   readonly idleSeconds?: () => number;
 }
 
@@ -104,7 +106,8 @@ export class MongodbClient implements Client {
   }
 
   /**
-   * Prepares a request: `send(signal)` runs an operation and resolves to what it gives. Nothing is thrown:
+   * Prepares a request: `send(signal)` runs an operation and resolves to what it gives. Nothing is
+   * thrown:
    * whatever the driver or the server says is an outcome with status 2 and code 500.
    */
   request(target: DatabaseTarget, operation: MongoOperation): Send {

@@ -4,8 +4,8 @@
  * A statement has a connection to itself, so that it can be cancelled without harm to others. Only
  * short statements that read share connections when all are busy.
  *
- * A statement that may write reaches the server at most once. One that reads is sent a second time when
- * a pooled connection turns out to be dead, in a transaction that cannot write.
+ * A statement that may write reaches the server at most once. One that reads is sent a second time
+ * when a pooled connection turns out to be dead, in a transaction that cannot write.
  *
  * @module
  */
@@ -78,10 +78,11 @@ export class PostgresqlClient implements Client {
   }
 
   /**
-   * Prepares a request: `send(signal)` runs the statements and resolves to the rows of the last one.
+   * Prepares a request: `send(signal)` runs the statements and resolves to the rows of the last
+   * one.
    *
-   * Nothing is thrown: SQL that is empty or no text, values that do not fit, and whatever the server
-   * says are outcomes with status 2 and code 500.
+   * Nothing is thrown: SQL that is empty or no text, values that do not fit, and whatever the
+   * server says are outcomes with status 2 and code 500.
    *
    * @param statements What `toStatements` takes; a list runs as a whole or not at all.
    * @param params The further arguments of `execute`.
@@ -309,7 +310,9 @@ export class PostgresqlClient implements Client {
     }
   }
 
-  /** A connection must not go back with a transaction in it: whoever comes next would write into it. */
+  /**
+   * A connection must not go back with a transaction in it: whoever comes next would write into it.
+   */
   async #assertEnded(
     connection: PgConnection,
     signal: AbortSignal,
@@ -329,7 +332,10 @@ export class PostgresqlClient implements Client {
     }
   }
 
-  /** A connection; one that has been idle for a while is looked at before something is written to it. */
+  /**
+   * A connection; one that has been idle for a while is looked at before something is written to
+   * it.
+   */
   async #lease(pool: PgPool, signal: AbortSignal, look: boolean, fresh: boolean) {
     for (;;) {
       const lease = await pool.lease(signal, fresh);

@@ -1,6 +1,6 @@
 /**
- * One connection to PostgreSQL: a driver instance that is never shared by two statements unless both
- * only read.
+ * One connection to PostgreSQL: a driver instance that is never shared by two statements unless
+ * both only read.
  *
  * @module
  */
@@ -76,8 +76,8 @@ export class PgConnection implements Poolable {
   /**
    * Opens a connection and logs in.
    *
-   * @throws {ConnectError} 704 unknown name, 713 TLS, 714 anything else, such as a wrong password or
-   * database. @throws the signal's reason when it aborts.
+   * @throws {ConnectError} 704 unknown name, 713 TLS, 714 anything else, such as a wrong password
+   * or database. @throws the signal's reason when it aborts.
    */
   static async open(target: DatabaseTarget, signal: AbortSignal): Promise<PgConnection> {
     // the driver is loaded with the first connection
@@ -262,8 +262,8 @@ export class PgConnection implements Poolable {
   }
 
   /**
-   * Lists go without a type, so that the server says what they are lists of; where that is a type this
-   * connection does not know, they go as the text they have there.
+   * Lists go without a type, so that the server says what they are lists of; where that is a type
+   * this connection does not know, they go as the text they have there.
    */
   #bound(values: readonly unknown[]): unknown[] {
     return values.map((value) => {
@@ -276,7 +276,8 @@ export class PgConnection implements Poolable {
 
   #lastRows(result: unknown): Record<string, unknown>[] {
     if (!Array.isArray(result)) {
-      // COPY turns the connection into a stream that nobody would read, and that fails when it closes
+      // COPY turns the connection into a stream that nobody would read, and that fails when it
+      // closes
       (result as EventEmitter).on("error", () => {});
       this.destroy();
       throw new TypeError(`Cannot execute COPY on ${nameOf(this.#target)}: it is not offered`);
@@ -395,12 +396,14 @@ async function secured(
   }
 }
 
-/** What a server asks for in the second step of a login with SCRAM; a million rounds take a second. */
+/**
+ * What a server asks for in the second step of a login with SCRAM; a million rounds take a second.
+ */
 const SCRAM = /^r=[^,]+,s=[A-Za-z0-9+/]+=*,i=[1-9]\d{0,5}$/;
 
 /**
- * Keeps from the driver what is not the greeting of a PostgreSQL server: it would wait for the rest of it,
- * or fail where nobody hears. Lasts until the returned function is called.
+ * Keeps from the driver what is not the greeting of a PostgreSQL server: it would wait for the
+ * rest of it, or fail where nobody hears. Lasts until the returned function is called.
  */
 function guard(socket: Socket, target: DatabaseTarget): () => void {
   let active = true;

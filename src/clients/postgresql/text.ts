@@ -1,6 +1,6 @@
 /**
- * What has to be known about an SQL text before it goes to PostgreSQL: its placeholders, and whether
- * it only reads, opens transactions or changes the session.
+ * What has to be known about an SQL text before it goes to PostgreSQL: its placeholders, and
+ * whether it only reads, opens transactions or changes the session.
  *
  * @module
  */
@@ -37,7 +37,9 @@ interface Found {
   readonly at: number;
 }
 
-/** Reads a text for the values that come with it. @throws {TypeError} for values that do not fit. */
+/**
+ * Reads a text for the values that come with it. @throws {TypeError} for values that do not fit.
+ */
 export function readText(sql: string, params: SqlParams): PgText {
   const words: string[] = [];
   const marks: Found[] = [];

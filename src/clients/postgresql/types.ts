@@ -1,6 +1,6 @@
 /**
- * How values go to PostgreSQL and come back, where the driver's own way would lose something or differ
- * from the other databases.
+ * How values go to PostgreSQL and come back, where the driver's own way would lose something or
+ * differ from the other databases.
  *
  * @module
  */
@@ -78,7 +78,9 @@ function serializerOf(type: number): (value: unknown) => unknown {
   return Object.values(SCALARS).find(({ from }) => from.includes(type))?.serialize ?? text;
 }
 
-/** Types of a connection: those above, the built-in arrays, and arrays of the database's own types. */
+/**
+ * Types of a connection: those above, the built-in arrays, and arrays of the database's own types.
+ */
 export function pgTypes(): Record<string, PgType> {
   const types: Record<string, PgType> = { ...SCALARS };
   for (const [type, array] of ARRAYS) types[`array${array}`] = arrayType(type, array);

@@ -1,8 +1,9 @@
 /**
  * Redis as a backend.
  *
- * Commands share one connection to each server and database, where they are answered in turn; those that
- * wait at the server have a connection to themselves. A command that may write is sent at most once; one
+ * Commands share one connection to each server and database, where they are answered in turn;
+ * those that wait at the server have a connection to themselves. A command that may write is sent
+ * at most once; one
  * that only reads is sent a second time when the connection turns out to be dead.
  *
  * @module
@@ -81,8 +82,8 @@ export class RedisClient implements Client {
   /**
    * Prepares a request: `send(signal)` sends a command and resolves to its reply.
    *
-   * Nothing is thrown: commands and values that cannot be sent and whatever the server says are outcomes
-   * with status 2 and code 500.
+   * Nothing is thrown: commands and values that cannot be sent and whatever the server says are
+   * outcomes with status 2 and code 500.
    */
   request(target: DatabaseTarget, command: RedisCommand): Send {
     return (signal) => this.send(target, command, signal);

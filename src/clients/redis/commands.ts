@@ -72,7 +72,9 @@ export function blocks([name, ...args]: RedisCommand): boolean {
       args.some((arg) => typeof arg === "string" && arg.toLowerCase() === "block");
 }
 
-/** Checks a command. @throws {TypeError} for one that cannot be sent, and for values that cannot. */
+/**
+ * Checks a command. @throws {TypeError} for one that cannot be sent, and for values that cannot.
+ */
 export function checkCommand(command: RedisCommand): void {
   const [name, ...args] = command;
   if (typeof name !== "string" || !/^[A-Za-z][\w.]*$/.test(name)) {

@@ -47,8 +47,8 @@ export class RedisConnection implements Poolable {
   /**
    * Opens a connection, logs in and chooses the database.
    *
-   * @throws {ConnectError} 704 unknown name, 713 TLS, 714 anything else, such as a wrong password or
-   * database. @throws the signal's reason when it aborts.
+   * @throws {ConnectError} 704 unknown name, 713 TLS, 714 anything else, such as a wrong password
+   * or database. @throws the signal's reason when it aborts.
    */
   static async open(target: DatabaseTarget, signal: AbortSignal): Promise<RedisConnection> {
     signal.throwIfAborted();
@@ -120,8 +120,8 @@ export class RedisConnection implements Poolable {
   /**
    * Sends a command.
    *
-   * @throws {LostConnectionError} when the connection ended before the answer. @throws what the server
-   * says. @throws the signal's reason; the answer is dropped when it comes.
+   * @throws {LostConnectionError} when the connection ended before the answer. @throws what the
+   * server says. @throws the signal's reason; the answer is dropped when it comes.
    */
   run(command: RedisCommand, signal: AbortSignal): Promise<unknown> {
     const [name, ...args] = command;
@@ -132,8 +132,8 @@ export class RedisConnection implements Poolable {
   /**
    * Runs commands as a transaction.
    *
-   * @throws what the server says of the first that failed; the others have been run all the same, unless
-   * it refused the transaction as a whole.
+   * @throws what the server says of the first that failed; the others have been run all the same,
+   * unless it refused the transaction as a whole.
    */
   async transaction(commands: readonly RedisCommand[], signal: AbortSignal): Promise<unknown[]> {
     const multi = this.#redis.multi();

@@ -48,7 +48,10 @@ export abstract class SqlBuilder<F = never> implements SqlStatement {
     this.#run = run;
   }
 
-  /** The statement as a piece that can be put into others. @throws {TypeError} when it is not complete. */
+  /**
+   * The statement as a piece that can be put into others. @throws {TypeError} when it is not
+   * complete.
+   */
   abstract template(): SqlTemplate;
 
   /** The statement with the placeholders of its dialect. */
@@ -148,7 +151,10 @@ export class SelectBuilder<F = never> extends FilteredBuilder<F> {
     return this;
   }
 
-  /** Adds a table; `on` has the column of the new one first: `.join("items i", { "i.order_id": "o.id" })`. */
+  /**
+   * Adds a table; `on` has the column of the new one first: `.join("items i", { "i.order_id":
+   * "o.id" })`.
+   */
   join(table: string, on: SqlJoin): this {
     return this.#join("join", table, on);
   }
@@ -254,8 +260,8 @@ export class InsertBuilder<F = never> extends SqlBuilder<F> {
   }
 
   /**
-   * What to do about a row that has the same values in these columns as one that is there: leave that as
-   * it is, or set the columns listed in `update` to the new values.
+   * What to do about a row that has the same values in these columns as one that is there: leave
+   * that as it is, or set the columns listed in `update` to the new values.
    */
   onConflict(columns: string | readonly string[], update: readonly string[] = []): this {
     this.#conflict = { columns: typeof columns === "string" ? [columns] : columns, update };

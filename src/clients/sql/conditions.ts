@@ -11,7 +11,8 @@ import { sql, type SqlName, SqlTemplate } from "./template.ts";
 export type SqlDialect = "postgresql" | "sqlite3";
 
 /**
- * A condition: columns with what they are compared with, all of which have to hold, or a piece of SQL.
+ * A condition: columns with what they are compared with, all of which have to hold, or a piece of
+ * SQL.
  *
  * A column may end in `__` and an operator: `eq`, `neq`, `lt`, `lte`, `gt`, `gte`, `between`, `in`,
  * `notin`, `like`, `ilike`, `contains`, `icontains`, `startswith`, `istartswith`, `endswith`,
@@ -39,7 +40,9 @@ export function raw(text: string): SqlTemplate {
   return new SqlTemplate([text], []);
 }
 
-/** A condition as SQL. @throws {TypeError} for operators nobody knows and values that do not fit. */
+/**
+ * A condition as SQL. @throws {TypeError} for operators nobody knows and values that do not fit.
+ */
 export function conditionSql(dialect: SqlDialect, condition: SqlCondition): SqlTemplate {
   if (condition instanceof SqlTemplate) return sql`(${condition})`;
   if (condition instanceof Combined) {
@@ -162,8 +165,8 @@ const COLUMN = new RegExp(
 const TABLE = new RegExp(String.raw`^(${PATH})(?:\s+(?:as\s+)?(${NAME}))?$`, "iu");
 
 /**
- * Columns as SQL: names, `t.*`, calls such as `count(*)`, each with another name after it. Several may
- * stand in one text with commas between them.
+ * Columns as SQL: names, `t.*`, calls such as `count(*)`, each with another name after it. Several
+ * may stand in one text with commas between them.
  *
  * @throws {TypeError} for anything else; expressions are given as templates.
  */
@@ -208,7 +211,10 @@ function splitCommas(text: string): string[] {
   return [...parts, text.slice(from)];
 }
 
-/** A table as SQL, with another name after it if there is one. @throws {TypeError} for anything else. */
+/**
+ * A table as SQL, with another name after it if there is one. @throws {TypeError} for anything
+ * else.
+ */
 export function tableSql(table: string): SqlTemplate {
   const [, name, label] = (typeof table === "string" ? TABLE.exec(table.trim()) : null) ?? [];
   if (name === undefined) throw new TypeError(`Cannot use ${JSON.stringify(table)} as a table`);

@@ -21,8 +21,8 @@ export type SqlMapFile<F = never> = Readonly<
 >;
 
 /**
- * The generator. It is a tag of templates, too: `` sql`select ${1}` ``. A file of statements is a member
- * by its name: `sql.report.totals({ kind: "pdf" })`.
+ * The generator. It is a tag of templates, too: `` sql`select ${1}` ``. A file of statements is a
+ * member by its name: `sql.report.totals({ kind: "pdf" })`.
  */
 export interface SqlGenerator<F = never> extends SqlTag {
   /** Database it writes for. */

@@ -34,7 +34,10 @@ export type Slot = "_filters" | "_orderBy" | "_limit" | "_offset";
 
 const SLOTS: readonly string[] = ["_filters", "_orderBy", "_limit", "_offset"];
 
-/** A statement of a file with its values; filters, order and range go where the file has a place for them. */
+/**
+ * A statement of a file with its values; filters, order and range go where the file has a place for
+ * them.
+ */
 export class MapBuilder<F = never> extends SqlBuilder<F> {
   readonly #source: MapSource;
   readonly #values: Readonly<Record<string, unknown>>;
@@ -129,7 +132,9 @@ const BLOCK = /<sql\s+name\s*=\s*"([^"]*)"\s*>([\s\S]*?)<\/sql>/g;
 const PIECE =
   /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$|::|:([A-Za-z_]\w*)|\{(\w+)\}/g;
 
-/** Reads a file of statements. @throws {SyntaxError} naming file and line of what cannot be used. */
+/**
+ * Reads a file of statements. @throws {SyntaxError} naming file and line of what cannot be used.
+ */
 export function parseMaps(text: string, file: string): Map<string, MapSource> {
   const maps = new Map<string, MapSource>();
   let end = 0;

@@ -66,7 +66,9 @@ export interface SqlTag {
   (strings: TemplateStringsArray, ...values: unknown[]): SqlTemplate;
   /** The name of a table or column. */
   name(name: string): SqlName;
-  /** Pieces or values one after the other, with a comma between them unless another text is given. */
+  /**
+   * Pieces or values one after the other, with a comma between them unless another text is given.
+   */
   join(parts: readonly unknown[], separator?: string): SqlTemplate;
 }
 
