@@ -82,8 +82,14 @@ export class AppClient {
     options: AppRequestOptions = {},
   ): Promise<AppAnswer> {
     const sent = Promise.withResolvers<Completion>();
-    const response = await this.#send(method, path, data, options, sent.promise);
+    const after: Promise<unknown>[] = [];
+    const response = await this.#send(method, path, data, options, {
+      completion: sent.promise,
+      waitUntil: (promise) => after.push(promise),
+    });
     const content = await response.bytes().finally(() => sent.resolve({ delivered: true }));
+    // A server would end before this work does only if it had to.
+    await Promise.allSettled(after);
     const text = new TextDecoder().decode(content);
     const isJson = /^application\/(\w+\+)?json\b/.test(response.headers.get("content-type") ?? "");
     return {
@@ -103,7 +109,9 @@ export class AppClient {
     data?: unknown,
     options: AppRequestOptions = {},
   ): Promise<Response> {
-    return this.#send(method, path, data, options, Promise.resolve({ delivered: true }));
+    return this.#send(method, path, data, options, {
+      completion: Promise.resolve({ delivered: true }),
+    });
   }
 
   async #send(
@@ -111,7 +119,7 @@ export class AppClient {
     path: string,
     data: unknown,
     { headers, remoteAddr }: AppRequestOptions,
-    completion: Promise<Completion>,
+    end: { completion: Promise<Completion>; waitUntil?: (promise: Promise<unknown>) => void },
   ): Promise<Response> {
     const all = new Headers(headers);
     const init: RequestInit = { method, headers: all };
@@ -127,7 +135,7 @@ export class AppClient {
       connectionId: 1,
       requestId: ++this.#requests,
       mountPoint: this.#point,
-      completion,
+      ...end,
       ...(remoteAddr === undefined ? {} : { remoteAddr }),
     });
     ctx.gtxnid = `GTID-C1-R${ctx.requestId}`;
