@@ -69,11 +69,20 @@ export function makeToken(
 
 /** Value of a token. See `was.detoken`. */
 export function readToken(owner: TokenOwner, token: string): unknown {
-  return contentOf(owner, token)?.v;
+  return contentOf(owner, asSent(token))?.v;
+}
+
+/**
+ * A plain path parameter reads underscores as blanks, and no token has a blank: so links like
+ * `/reset/<token>` work.
+ */
+function asSent(token: unknown): string {
+  return typeof token === "string" ? token.replaceAll(" ", "_") : "";
 }
 
 /** Ends a token, of whichever kind. See `was.rmtoken`. */
-export function revokeToken(owner: TokenOwner, token: string): void {
+export function revokeToken(owner: TokenOwner, text: string): void {
+  const token = asSent(text);
   const content = contentOf(owner, token);
   if (content !== undefined) {
     if (content.s !== undefined) owner.session.remove(content.s[0]);
@@ -102,19 +111,20 @@ export function makeJwt(owner: TokenOwner, claims: JwtClaims, alg: string): stri
 }
 
 /** Claims of a JWT. See `was.dejwt`. */
-export function readJwt(owner: TokenOwner, token: string): JwtClaims | undefined {
+export function readJwt(owner: TokenOwner, text: string): JwtClaims | undefined {
+  const token = asSent(text);
   const claims = verified(owner, token);
   return claims === undefined || owner.revocations.isRevoked(jwtId(token)) ? undefined : claims;
 }
 
 function verified(owner: TokenOwner, token: string): JwtClaims | undefined {
   const { keys } = ringOf(owner.app, "Tokens");
-  return typeof token === "string" ? verifyJwt(token, keys, algorithmsOf(owner)) : undefined;
+  return verifyJwt(token, keys, algorithmsOf(owner));
 }
 
 function contentOf(owner: TokenOwner, token: string): Content | undefined {
   const sealer = ringOf(owner.app, "Tokens").sealer("token");
-  const text = typeof token === "string" ? sealer.open(token) : undefined;
+  const text = sealer.open(token);
   if (text === undefined) return undefined;
   const content = JSON.parse(text) as Content;
   if (content.e <= Date.now() / 1000 || owner.revocations.isRevoked(content.n)) return undefined;

@@ -535,6 +535,36 @@ Deno.test("SES-01 OPS-28 over TLS the cookie is Secure and bound to the host by 
   assert.match(behindProxy[0]!, /^__Host-.*Secure/, "where a proxy ends TLS");
 });
 
+Deno.test("SES-01 MBX-01 TOK-04 apps of a host that have the same key share what they know of a visitor", async () => {
+  const [shop, blog, foreign] = [keyedApp(), keyedApp(), keyedApp()];
+  foreign.securekey = OTHER_KEY;
+  shop.route("/login", (was) => {
+    was.session.set("user", "ann");
+    was.mbox.send("hello");
+    return was.mktoken("token");
+  });
+  for (const app of [blog, foreign]) {
+    app.route(
+      "/who/<token>",
+      (was, { token }) =>
+        `${was.session.user} ${was.mbox.get().map(({ msg }) => msg)} ${was.detoken(token)}`,
+    );
+  }
+  const buyer = new VisitorClient(shop, "/shop/");
+  const { text: token } = await buyer.get("/login");
+  assert.ok(buyer.lines.every((line) => /; Path=\/;/.test(line)));
+  for (
+    const [app, expected] of [
+      [foreign, "undefined  undefined"],
+      [blog, "ann hello token"],
+    ] as const
+  ) {
+    const reader = new VisitorClient(app, "/blog/");
+    for (const [name, value] of buyer.cookies) reader.cookies.set(name, value);
+    assert.equal((await reader.get(`/who/${token}`)).text, expected);
+  }
+});
+
 Deno.test("SES-01 a value that would make the cookie too large is refused when it is set", async () => {
   const { visitor, run, app } = visit();
   await run((was) => {

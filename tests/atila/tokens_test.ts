@@ -62,6 +62,28 @@ Deno.test("TOK-04 TOK-05 a token carries any value for its time, in characters s
   });
 });
 
+Deno.test("TOK-04 TOK-05 TOK-06 TOK-07 tokens may stand in a path, where underscores read as blanks", async () => {
+  const { app, visitor, run } = visit();
+  const read: Record<string, unknown> = {};
+  app.route("/open/<kind>/<token>", (was, { kind, token }) => {
+    read[kind] = kind === "jwt" ? was.dejwt(token)?.username : was.detoken(token);
+    if (kind === "end") was.rmtoken(token);
+    return "";
+  });
+  for (let i = 0; i < 20; i++) {
+    const [token, jwt] = await run((was) => [
+      was.mktoken(i),
+      was.mkjwt({ username: "?>~".repeat(i + 1) }),
+    ]);
+    await visitor.get(`/open/token/${token}`);
+    await visitor.get(`/open/jwt/${jwt}`);
+    assert.deepEqual([read.token, read.jwt], [i, "?>~".repeat(i + 1)]);
+    await visitor.get(`/open/end/${token}`);
+    await visitor.get(`/open/token/${token}`);
+    assert.deepEqual([read.end, read.token], [i, undefined]);
+  }
+});
+
 Deno.test("TOK-05 TOK-04 a forged, cut, swapped or foreign token is nothing", async () => {
   const { visitor, run, app } = visit();
   const token = await run((was) => {
