@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import CachePolicy from "http-cache-semantics";
 import { readRequest, readResponse } from "../../src/store/freshness.ts";
 
 const NOW = Date.parse("2026-01-31T12:00:00Z");
@@ -74,4 +75,46 @@ Deno.test("CACHE-03 which requests have to do with the cache", () => {
     assert.equal(seconds(kept, own as unknown as Record<string, string>), 0);
     assert.equal(seconds(shared, own as unknown as Record<string, string>), 60);
   }
+});
+
+Deno.test("CACHE-02 CACHE-03 nothing is kept, or kept longer, than http-cache-semantics allows", () => {
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!;
+  // the same combinations every time
+  let state = 20260131;
+  const random = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  const directives = [
+    ...["max-age=60", "max-age=0", "s-maxage=30", "no-store", "no-cache", "private", "public"],
+    ...["must-revalidate", "no-transform", "immutable", 'max-age="90"'],
+  ];
+  let kept = 0;
+  for (let i = 0; i < 5000; i++) {
+    const response: Record<string, string> = { date: at(0) };
+    const chosen = Array.from({ length: Math.floor(random() * 4) }, () => pick(directives));
+    if (chosen.length > 0) response["cache-control"] = chosen.join(", ");
+    if (random() < 0.3) response.expires = pick([at(30), at(-5), at(3600), "0"]);
+    if (random() < 0.3) response.age = pick(["0", "10", "100"]);
+    if (random() < 0.1) response.vary = pick(["*", "accept", "Accept, Cookie"]);
+    const request: Record<string, string> = {};
+    if (random() < 0.2) request.authorization = "Bearer x";
+    if (random() < 0.2) request["cache-control"] = pick(["no-cache", "no-store", "max-age=0"]);
+    const status = pick([200, 200, 200, 404, 500]);
+    const ours = seconds(response, request, status);
+    if (ours === 0) continue;
+    kept++;
+    const policy = new CachePolicy(
+      { method: "GET", url: "/", headers: request },
+      { status, headers: response },
+      { shared: true, immutableMinTimeToLive: 0, cacheHeuristic: 0 },
+    );
+    policy.now = () => NOW;
+    const where = JSON.stringify({ response, request, status });
+    assert.ok(policy.storable(), where);
+    // the library counts an age from when it was made
+    const theirs = policy.maxAge() - Number(response.age ?? 0);
+    assert.ok(ours <= theirs, `${ours} s, allowed are ${theirs}: ${where}`);
+  }
+  assert.ok(kept > 200, `${kept}`);
 });
