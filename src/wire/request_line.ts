@@ -73,55 +73,89 @@ const UNSAFE_QUOTED = /[\x00-\x1f"\\\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2
 
 /** Formats the line of a request, without a line break. */
 export function formatRequestLine(facts: RequestFacts): string {
-  const { version, requestBytes, status, responseBytes, ltxnid } = facts;
-  return `${logTime(facts.time)}${beginningOf(facts)}${
-    bare(facts.uri)
-  } ${version} ${requestBytes} ` +
-    `${status} ${responseBytes} ${bare(facts.gtxnid)} ${ltxnid}${endOf(facts)}` +
-    `${facts.connections} ${facts.handlingMs} ${facts.sendingMs}`;
+  return beginningOf(facts) + bare(facts.uri) + sizesOf(facts) + bare(facts.gtxnid) +
+    clientOf(facts) + timesOf(facts);
 }
 
 /*
  * Requests of one client, or of one proxy, come in runs and have most of their fields in common: these
- * are put together when they change.
+ * are put together when they change. A line of few pieces is made and copied in half the time.
  */
 
+let time = "";
 let clientAddress = "";
 let host = "";
 let method = "";
-let beginning = " - - - ";
+let beginning = "";
 
 function beginningOf(facts: RequestFacts): string {
-  if (facts.clientAddress !== clientAddress || facts.host !== host || facts.method !== method) {
-    clientAddress = facts.clientAddress;
-    host = facts.host;
-    method = facts.method;
-    beginning = flat(` ${bare(clientAddress)} ${bare(host)} ${bare(method)} `);
+  const now = logTime(facts.time);
+  if (
+    now !== time || facts.clientAddress !== clientAddress || facts.host !== host ||
+    facts.method !== method
+  ) {
+    time = now;
+    ({ clientAddress, host, method } = facts);
+    beginning = flat(`${time} ${bare(clientAddress)} ${bare(host)} ${bare(method)} `);
   }
   return beginning;
 }
 
+let version = "";
+let requestBytes = -1;
+let status = -1;
+let responseBytes = -1;
+let sizes = "";
+
+function sizesOf(facts: RequestFacts): string {
+  if (
+    facts.responseBytes !== responseBytes || facts.status !== status ||
+    facts.requestBytes !== requestBytes || facts.version !== version
+  ) {
+    ({ version, requestBytes, status, responseBytes } = facts);
+    sizes = flat(` ${version} ${requestBytes} ${status} ${responseBytes} `);
+  }
+  return sizes;
+}
+
+let ltxnid = -1;
 let user = "";
 let token = "";
 let referer = "";
 let userAgent = "";
 let forwardedFor = "";
 let workerId = "";
-let end = " - - - - -  ";
+let client = "";
 
-function endOf(facts: RequestFacts): string {
+function clientOf(facts: RequestFacts): string {
   if (
-    facts.userAgent !== userAgent || facts.forwardedFor !== forwardedFor ||
-    facts.referer !== referer || facts.user !== user || facts.token !== token ||
-    facts.workerId !== workerId
+    facts.ltxnid !== ltxnid || facts.userAgent !== userAgent ||
+    facts.forwardedFor !== forwardedFor || facts.referer !== referer || facts.user !== user ||
+    facts.token !== token || facts.workerId !== workerId
   ) {
-    ({ user, token, referer, userAgent, forwardedFor, workerId } = facts);
-    end = flat(
-      ` ${quoted(user)} ${bare(token)} ${quotedHeader(referer)} ${quotedHeader(userAgent)} ` +
-        `${bare(forwardedFor)} ${workerId} `,
+    ({ ltxnid, user, token, referer, userAgent, forwardedFor, workerId } = facts);
+    client = flat(
+      ` ${ltxnid} ${quoted(user)} ${bare(token)} ${quotedHeader(referer)} ` +
+        `${quotedHeader(userAgent)} ${bare(forwardedFor)} ${workerId} `,
     );
   }
-  return end;
+  return client;
+}
+
+let connections = -1;
+let handlingMs = -1;
+let sendingMs = -1;
+let times = "";
+
+function timesOf(facts: RequestFacts): string {
+  if (
+    facts.handlingMs !== handlingMs || facts.sendingMs !== sendingMs ||
+    facts.connections !== connections
+  ) {
+    ({ connections, handlingMs, sendingMs } = facts);
+    times = `${connections} ${handlingMs} ${sendingMs}`;
+  }
+  return times;
 }
 
 /** The same text in one piece; put together of pieces it would be copied piece by piece each time. */
