@@ -16,6 +16,8 @@ import { arrayText, arrayType, OWN_ARRAYS_SQL, pgTypes } from "./types.ts";
 
 /** Most bytes a server may send before it has let us in. */
 const MAX_GREETING = 256 * 1024;
+/** Most texts prepared on a connection, which the server keeps until it is closed. */
+const MAX_PREPARED = 1000;
 /** How long a cancelled statement may take to end before its connection is cut, in milliseconds. */
 const CANCEL_MS = 2000;
 /** First bytes of the messages up to the answer of the first statement. */
@@ -58,6 +60,7 @@ export class PgConnection implements Poolable {
   #cancelling: Promise<void> | undefined;
   /** Statements the driver has not ended. */
   #running = 0;
+  readonly #prepared = new Set<string>();
   /** Codes of notices that came with the statement under way. */
   #notices: string[] = [];
 
@@ -150,6 +153,7 @@ export class PgConnection implements Poolable {
     signal: AbortSignal,
     cancel = true,
   ): Promise<Record<string, unknown>[]> {
+    if (mode === "prepared" && this.#prepared.add(sql).size > MAX_PREPARED) this.retire();
     return new Promise((resolve, reject) => {
       const query = this.#sql.unsafe(sql, this.#bound(values) as never[], {
         prepare: mode === "prepared",

@@ -121,6 +121,15 @@ Deno.test({
       }
     });
 
+    await step("a connection does not gather prepared statements without end", async (run) => {
+      const connections = new Set<unknown>();
+      for (let i = 0; i < 1100; i++) {
+        const text = `select pg_backend_pid() as pid, ${i} as n`;
+        for (let k = 0; k < 3; k++) connections.add((await run(text))[0]!.pid);
+      }
+      assert.equal(connections.size, 2);
+    });
+
     await step("values come back as they went", async (run) => {
       const at = new Date("2024-02-29T12:34:56.789Z");
       const bytes = new Uint8Array([0, 1, 255]);
