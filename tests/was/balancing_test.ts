@@ -155,7 +155,7 @@ for (const [type, { ignore, start }] of Object.entries(databases)) {
         // the second one takes connections, and says nothing that could be understood
         await using silent = rawBackend((conn) => conn.drained());
         alias("@checked", type as "redis", [server.member, `127.0.0.1:${silent.port}`], {
-          health: { intervalMs: 30, timeoutMs: 1500, fails: 1, passes: 1 },
+          health: { intervalMs: 30, timeoutMs: 600, fails: 1, passes: 1 },
         });
         watchAll(aliases);
         const state = () =>
