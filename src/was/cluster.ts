@@ -102,10 +102,6 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   readonly #listeners = new Map<string, Set<(data: unknown) => void>>();
   /** Last values seen in Redis, so that what has changed meanwhile is noticed. */
   readonly #seen = new Map<string, string>();
-  /** Keys that were updated while the link was down. */
-  readonly #unsentUpdates = new Set<string>();
-  /** States that were set while the link was down, and when. */
-  readonly #unsent = new Map<string, number>();
   /** Assignments of this worker that have not come back from Redis yet. */
   readonly #pending = new Map<string, number>();
   readonly #counts = new Map<string, { count: number; until: number }>();
@@ -133,6 +129,8 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
     });
     const state = sharedState();
     for (const key of declaredKeys().states) state.declare(pendingName(key));
+    for (const key of declaredKeys().updates) state.declare(unsentName(updateName(key)));
+    for (const key of declaredKeys().states) state.declare(unsentName(stateName(key)));
     state.declare(DOWN);
     linkSharedState(member);
     await member.#link.subscribe(MESSAGES);
@@ -158,7 +156,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
         this.#seen.set(key, String(await redis.eval(RAISE, 1, prefix + UPDATES, key, time)));
         return await this.#send({ type: "updated", key, engine: this.#engine });
       });
-      if (sent !== true) this.#unsentUpdates.add(key);
+      if (sent !== true) sharedState().raise(unsentName(updateName(key)), time);
     })();
   }
 
@@ -166,7 +164,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   assigned(key: string, value: number): void {
     const time = Date.now();
     if (!this.isUp) {
-      this.#unsent.set(key, time);
+      sharedState().raise(unsentName(stateName(key)), time);
       return;
     }
     this.#expect(key, 1);
@@ -176,7 +174,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
         return await this.#send({ type: "assigned", key, value, worker: this.#worker });
       });
       if (sent === true) return;
-      this.#unsent.set(key, time);
+      sharedState().raise(unsentName(stateName(key)), time);
       this.#expect(key, -1);
     })();
   }
@@ -303,8 +301,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
       if (wasLost) this.#tellUpdate(key);
     }
     const time = state.get(updateName(key))!;
-    const isUnsent = this.#unsentUpdates.delete(key);
-    if (isUnsent) this.updated(key, time);
+    if (state.exchange(unsentName(updateName(key)), 0) !== 0) this.updated(key, time);
     else if (remote === undefined && time > 0) {
       await this.#link.run((redis, prefix) => redis.eval(RAISE, 1, prefix + UPDATES, key, time));
     }
@@ -312,9 +309,10 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
 
   async #agreeOnState(key: string, remote: string | undefined): Promise<void> {
     const state = sharedState();
+    // whichever worker comes first speaks for the whole engine
+    const unsentAt = state.exchange(unsentName(stateName(key)), 0);
+    const setAt = unsentAt === 0 ? undefined : unsentAt;
     const own = state.get(stateName(key))!;
-    const setAt = this.#unsent.get(key);
-    this.#unsent.delete(key);
     let agreed = remote;
     // a Redis that has forgotten is told what everybody knew, which any real change overrules
     if (setAt !== undefined || (remote === undefined && own !== 0)) {
@@ -323,7 +321,11 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
         return String(await redis.eval(ASSIGN, 1, prefix + STATES, key, own, time));
       });
     }
-    if (agreed === undefined) return;
+    if (agreed === undefined) {
+      // lost again: the next time, then
+      if (setAt !== undefined) state.raise(unsentName(stateName(key)), setAt);
+      return;
+    }
     const value = Number(agreed.slice(0, agreed.indexOf("@")));
     if (value !== own) {
       state.set(stateName(key), value);
@@ -404,6 +406,11 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
         }
     }
   }
+}
+
+/** Name of the time a key was set at without telling Redis, 0 when there is nothing to tell. */
+function unsentName(name: string): string {
+  return `n:${name}`;
 }
 
 /** Name of the count of assignments of a state that have not come back from Redis yet. */
