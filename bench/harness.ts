@@ -57,7 +57,13 @@ export async function start(subject: Subject): Promise<Running> {
   const child = new Deno.Command("sh", {
     args: ["-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", log, program, ...words.slice(1)],
     cwd: HERE,
-    env: { PORT: String(port), SKITAI_TEST_PORT: String(port), ...subject.env },
+    env: {
+      PORT: String(port),
+      SKITAI_TEST_PORT: String(port),
+      SKITAI_ENV: "PRODUCTION",
+      NODE_ENV: "production",
+      ...subject.env,
+    },
     stdin: "null",
     stdout: "null",
     stderr: "null",

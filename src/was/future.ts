@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isDevel } from "../core/environment.ts";
 import {
   asError,
   BackendTimeoutError,
@@ -90,7 +91,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   readonly #startedAt = performance.now();
   // these two are for requests that are sent, not for those a kept result answers
   #abort!: AbortController;
-  #caller!: { stack?: string };
+  #caller: { stack?: string } | undefined;
   readonly #arrival: Promise<Result<T>>;
   #resolve!: (result: Result<T>) => void;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -113,9 +114,11 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     this.#arrival = new Promise((resolve) => this.#resolve = resolve);
     if (resultCache.active && this.#takeKept()) return;
     this.#abort = new AbortController();
-    this.#caller = {};
-    // the frames are kept in a raw form; making text of them is left to failures
-    Error.captureStackTrace(this.#caller, Future);
+    if (keepsCallers ??= isDevel()) {
+      this.#caller = {};
+      // the frames are kept in a raw form; making text of them is left to failures
+      Error.captureStackTrace(this.#caller, Future);
+    }
     this.#timer = setTimeout(() => this.#expire(), seconds * 1000);
     if (!(resultCache.active && this.#startShared(send))) this.#start(send);
   }
@@ -426,10 +429,13 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     const { method, url } = this.#init;
     const { node } = result;
     const member = node === "" || url.includes(node) ? "" : ` at ${node}`;
+    const place = this.#caller === undefined
+      ? ""
+      : ` (requested at ${callerIn(this.#caller.stack)})`;
     this.#init.owner.log(
       `backend request failed: ${method} ${url}${member} status ${result.status}, ` +
         `${result.statusCode} ${result.reason}: ${result.error?.message ?? "no reason given"}` +
-        ` (requested at ${callerIn(this.#caller.stack)})`,
+        place,
       "debug",
     );
   }
@@ -517,6 +523,12 @@ function quiet<R>(promise: Promise<R>): Promise<R> {
   promise.catch(() => {});
   return promise;
 }
+
+/**
+ * Whether futures remember where they were made. That takes three microseconds, as much as many requests
+ * take besides, so in production the log does without. Known with the first future.
+ */
+let keepsCallers: boolean | undefined;
 
 const OWN_FOLDER = new URL(".", import.meta.url).href;
 

@@ -265,3 +265,30 @@ Deno.test("LOG-18 a failure is noted with status and place, a success is not", a
   await fine.future;
   deepEqual(fine.lines, []);
 });
+
+Deno.test("LOG-18 in production a failure is noted without its place, which costs every request", async () => {
+  const future = new URL("../../src/was/future.ts", import.meta.url).href;
+  const file = await Deno.makeTempFile({ suffix: ".ts" });
+  try {
+    await Deno.writeTextFile(
+      file,
+      `import { Future } from "${future}";
+const owner = { log: (text: string) => console.log(text), traceback: () => {} };
+const outcome = { status: 2, code: 714, reason: "Connect Failed", error: new Error("refused") };
+const init = { owner, method: "GET", url: "http://a.test/" };
+await new Future(() => Promise.resolve(outcome as never), init as never);`,
+    );
+    const noted = async (env: Record<string, string>) => {
+      const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: ["run", "-A", "--no-check", file],
+        env,
+        stdin: "null",
+      }).output();
+      return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    };
+    ok(/refused \(requested at file:.*:5:7\)\n$/.test(await noted({ SKITAI_ENV: "DEVEL" })));
+    ok(/Connect Failed: refused\n$/.test(await noted({ SKITAI_ENV: "PRODUCTION" })));
+  } finally {
+    await Deno.remove(file);
+  }
+});
