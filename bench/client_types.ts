@@ -13,6 +13,7 @@
 import { join } from "node:path";
 import { Atila } from "../src/atila/mod.ts";
 import { clientDeclarations } from "../src/atila/openapi/declarations.ts";
+import { median } from "./harness.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -95,22 +96,25 @@ async function check(project: Project, routes: number, round: number): Promise<n
   }
 }
 
-const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
+/** Milliseconds that checking took, by project and round; the rounds are interleaved. */
+export async function checkTimes(
+  routes: number,
+  rounds: number,
+): Promise<Record<"nothing" | "declared" | "inferred", number[]>> {
+  const projects = { nothing, declared, inferred };
+  const times = { nothing: [] as number[], declared: [] as number[], inferred: [] as number[] };
+  for (let round = 0; round < rounds; round++) {
+    for (const name of ["nothing", "declared", "inferred"] as const) {
+      times[name].push(await check(projects[name], routes, round));
+    }
+  }
+  return times;
+}
 
 if (import.meta.main) {
   const routes = Number(Deno.args[0] ?? 500);
-  const rounds = Number(Deno.args[1] ?? 3);
-  const projects = { "nothing": nothing, "skitai client": declared, "Hono hc": inferred };
-  const times: Record<string, number[]> = {};
-  for (let round = 0; round < rounds; round++) {
-    for (const [name, project] of Object.entries(projects)) {
-      try {
-        (times[name] ??= []).push(await check(project, routes, round));
-      } catch (error) {
-        console.log(`${name}: ${(error as Error).message}`);
-      }
-    }
-  }
+  const { nothing, declared, inferred } = await checkTimes(routes, Number(Deno.args[1] ?? 3));
+  const times = { nothing, "skitai client": declared, "Hono hc": inferred };
   console.log(
     `\n| ${routes} routes, ${Math.ceil(routes / 10)} calls | seconds to check |\n|---|---:|`,
   );

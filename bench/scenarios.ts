@@ -6,7 +6,6 @@
 
 import { load, median, residentMegabytes, rounds, start, type Subject } from "./harness.ts";
 import { NODE_PEERS, type Peers } from "./peers.ts";
-import { sessionApp } from "./subjects/session.ts";
 
 /** A line of the table. */
 export interface Row {
@@ -92,7 +91,8 @@ const bare: Subject = {
   command: peer("deno_plain.ts"),
   path: "/hello?x=1",
 };
-const jsonPath = "/episode/12?lang=fr";
+/** Path of the routes that answer JSON. */
+export const JSON_PATH = "/episode/12?lang=fr";
 
 /** A nginx with one worker that serves a directory. */
 async function nginx(directory: string): Promise<Subject> {
@@ -160,11 +160,11 @@ export const scenarios: readonly Scenario[] = [
       compare(effort, {
         name: "Skitai (Atila)",
         command: skitai("json.ts", LIKE_PEERS),
-        path: jsonPath,
+        path: JSON_PATH,
       }, [
-        { name: "Hono on Deno", command: peer("hono_deno.ts"), path: jsonPath, wanted: "≥ 1.00" },
-        { name: "bare Deno.serve", command: peer("deno_json.ts"), path: jsonPath },
-        { name: "Skitai with its Server header", command: skitai("json.ts"), path: jsonPath },
+        { name: "Hono on Deno", command: peer("hono_deno.ts"), path: JSON_PATH, wanted: "≥ 1.00" },
+        { name: "bare Deno.serve", command: peer("deno_json.ts"), path: JSON_PATH },
+        { name: "Skitai with its Server header", command: skitai("json.ts"), path: JSON_PATH },
       ]),
   },
   {
@@ -173,42 +173,23 @@ export const scenarios: readonly Scenario[] = [
       compare(effort, {
         name: "Skitai (Atila)",
         command: skitai("json.ts", LIKE_PEERS, "--log"),
-        path: jsonPath,
+        path: JSON_PATH,
       }, [
         {
           name: "Hono on Deno, no log",
           command: peer("hono_deno.ts"),
-          path: jsonPath,
+          path: JSON_PATH,
           wanted: "≥ 0.85",
         },
         ...(peers.node
           ? [{
             name: "Fastify on Node, its logger on",
             command: node("fastify.mjs"),
-            path: jsonPath,
+            path: JSON_PATH,
             wanted: "≥ 2.00",
           }]
           : []),
       ]),
-  },
-  {
-    name: "Hooks before, after and last, a session read, JSON; request log off",
-    run: async (effort) => {
-      const login = await sessionApp().makeClient().get("/login");
-      const headers = { cookie: login.headers.getSetCookie()[0]!.split(";")[0]! };
-      return await compare(effort, {
-        name: "Skitai (Atila), hooks and session",
-        command: skitai("session.ts", LIKE_PEERS),
-        path: jsonPath,
-        headers,
-      }, [{
-        name: "Skitai (Atila), a bare route",
-        command: skitai("json.ts", LIKE_PEERS),
-        path: jsonPath,
-        headers,
-        wanted: "≥ 0.60",
-      }]);
-    },
   },
   {
     name: "The same JSON route on the edge front, request log off",
@@ -216,19 +197,19 @@ export const scenarios: readonly Scenario[] = [
       compare(effort, {
         name: "Skitai (Atila), edge",
         command: skitai("json.ts", LIKE_PEERS, "--edge"),
-        path: jsonPath,
+        path: JSON_PATH,
       }, [
         {
           name: "@hono/node-server + Hono on Deno",
           command: peer("hono_node.mjs"),
-          path: jsonPath,
+          path: JSON_PATH,
           wanted: "≥ 1.00",
         },
         ...(peers.node
           ? [{
             name: "@hono/node-server + Hono on Node",
             command: node("hono_node.mjs"),
-            path: jsonPath,
+            path: JSON_PATH,
             wanted: "≥ 1.00",
           }]
           : []),
