@@ -4,8 +4,8 @@
  * @module
  */
 
-import { hostname } from "node:os";
 import { ConfigError } from "../core/errors.ts";
+import { nodeOs } from "../core/node_os.ts";
 import type { LockOptions } from "../store/shared_state.ts";
 import type { RedisLink } from "../store/redis_link.ts";
 import {
@@ -109,7 +109,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   #wasLost = false;
 
   private constructor() {
-    this.#engine = `${hostname()} ${Deno.pid} ${sharedState().startedAt}`;
+    this.#engine = `${nodeOs().hostname()} ${Deno.pid} ${sharedState().startedAt}`;
   }
 
   /** Joins the cluster; resolves when it has, or when Redis could not be reached at once. */

@@ -4,10 +4,9 @@
  * @module
  */
 
-import { mkdirSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { asError } from "../core/errors.ts";
+import { nodeOs } from "../core/node_os.ts";
 import { wac } from "./wac.ts";
 
 /** JSON text. Dates become strings, big integers too. @throws {TypeError} for circular structures. */
@@ -69,9 +68,10 @@ let made = "";
 
 /** A path nobody uses, in the directory for temporary files of the engine; only that is created. */
 export function temporaryName(): string {
-  const directory = wac.temporaryDirectory ?? join(tmpdir(), "skitai");
+  const directory = wac.temporaryDirectory ?? join(nodeOs().tmpdir(), "skitai");
   if (made !== directory) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    // `node:fs` alone would make the start of every service a quarter longer
+    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
     made = directory;
   }
   return join(directory, crypto.randomUUID());
