@@ -74,6 +74,32 @@ async function timings(
   return new Map([...all].map(medians));
 }
 
+/** Compares the render times of a page, through an app and by the engine alone. */
+function rendering(engine: "nunjucks" | "Vento"): Scenario {
+  return {
+    name: `Rendering a page with ${engine}, through Atila ÷ by the engine alone`,
+    run: async ({ rounds, seconds }) => {
+      await using stack = new AsyncDisposableStack();
+      const subjects = [`Atila with ${engine}`, `${engine} alone`].map((name) =>
+        stack.use(new Timed(name, "render.ts", name))
+      );
+      const [own, alone] = [...(await timings(subjects, rounds, seconds)).values()];
+      const shown = (nanoseconds: number) => `${(nanoseconds / 1000).toFixed(1)} µs`;
+      return [
+        { subject: subjects[0]!.name, value: shown(own!.clock), cpu: shown(own!.processor) },
+        {
+          subject: subjects[1]!.name,
+          value: shown(alone!.clock),
+          cpu: shown(alone!.processor),
+          ratio: (own!.clock / alone!.clock).toFixed(2),
+          cpuRatio: (own!.processor / alone!.processor).toFixed(2),
+          wanted: "≤ 1.10",
+        },
+      ];
+    },
+  };
+}
+
 /** Everything measured of the app container. */
 export const containerScenarios: readonly Scenario[] = [
   {
@@ -126,6 +152,8 @@ export const containerScenarios: readonly Scenario[] = [
       }]);
     },
   },
+  rendering("nunjucks"),
+  rendering("Vento"),
   {
     name: "Checking the types of a client of 500 routes (ours ÷ theirs)",
     run: async ({ rounds }) => {

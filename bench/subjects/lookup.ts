@@ -1,14 +1,11 @@
 /**
- * Looks paths up in the router named by the first argument. For each line it is given, a number of
- * milliseconds, it prints how many nanoseconds one look-up took by the clock and by the processor.
+ * Looks paths up in the router named by the first argument, and times that on demand.
  *
  * @module
  */
 
-// deno-lint-ignore-file no-console -- its output is its purpose
-
-import process from "node:process";
 import { type Lookup, questions, ROUTERS } from "../peers/routers.ts";
+import { measureOnDemand } from "./measured.ts";
 
 /** Cuts the path out and does no more: what the loop itself costs. */
 const nothing: Lookup = (path) => [path.length, undefined];
@@ -30,30 +27,11 @@ const origin = "http://localhost:5000";
 const addresses = asked.map(({ path }) => origin + path);
 
 let sum = 0;
-function pass(): void {
+await measureOnDemand(() => {
   for (let i = 0; i < addresses.length; i++) {
     sum += lookup(addresses[i]!.slice(origin.length))[0];
   }
-}
-
-function measure(milliseconds: number): { clock: number; processor: number } {
-  const before = process.cpuUsage();
-  const began = performance.now();
-  let count = 0;
-  let took: number;
-  do {
-    pass();
-    count += addresses.length;
-    took = performance.now() - began;
-  } while (took < milliseconds);
-  const { user, system } = process.cpuUsage(before);
-  return { clock: took * 1e6 / count, processor: (user + system) * 1e3 / count };
-}
-
-let rest = "";
-for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
-  const lines = (rest + text).split("\n");
-  rest = lines.pop()!;
-  for (const line of lines) console.log(JSON.stringify(measure(Number(line))));
-}
-if (sum === -1) console.error(sum);
+  return addresses.length;
+});
+// Nobody may leave look-ups out whose results are not used.
+if (sum === -1) throw new Error("route numbers are not negative");
