@@ -21,10 +21,13 @@ export class SharedBody {
   readonly content: string | Uint8Array;
   /** Its size in bytes. */
   readonly size: number;
+  /** True for content that gains nothing by compression, which then need not look at the response. */
+  readonly isIncompressible: boolean;
 
   /** Wraps content that must not be changed from now on. */
-  constructor(content: string | Uint8Array) {
+  constructor(content: string | Uint8Array, isIncompressible = false) {
     this.content = content;
+    this.isIncompressible = isIncompressible;
     this.size = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength;
   }
 }
@@ -204,6 +207,12 @@ function isRead(res: Response): boolean {
 export function sharedBodyOf(res: Response): SharedBody | undefined {
   const known = (res as Known)[BODY];
   return known instanceof SharedBody && !isRead(res) ? known : undefined;
+}
+
+/** Whether the content of a response is known to gain nothing by compression. */
+export function isIncompressible(res: Response): boolean {
+  const known = (res as Known)[BODY];
+  return known instanceof SharedBody && known.isIncompressible;
 }
 
 /** True for a response that is known to have been made of text. */

@@ -9,6 +9,7 @@ import type { Gzip } from "node:zlib";
 import { type ContentCoding, preferredCoding } from "../core/accept.ts";
 import {
   bodySizeOf,
+  isIncompressible,
   SharedBody,
   sharedBodyOf,
   sharedResponse,
@@ -87,6 +88,7 @@ function compress(req: Request, ctx: RequestContext, res: Response): Response | 
   if (size !== undefined && (size <= MIN_COMPRESSED_BYTES || size > MAX_COMPRESSED_BYTES)) {
     return res;
   }
+  if (isIncompressible(res)) return res;
   const { headers } = res;
   const type = headers.get("content-type");
   if (type === null || !isCompressible(type, size)) return res;

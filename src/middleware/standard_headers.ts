@@ -5,6 +5,7 @@
  */
 
 import { bodySizeOf, hasTextBody } from "../core/body_size.ts";
+import { isComplete } from "../core/complete_response.ts";
 import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 import { isBodyless } from "../core/status.ts";
 
@@ -28,7 +29,7 @@ function addType(res: Response): Response {
 
 function addBoth(res: Response, server: string): Response {
   // An upgrade must stay the object the runtime made, and an error response has no headers at all.
-  if (res.status < 200) return res;
+  if (res.status < 200 || isComplete(res)) return res;
   const untyped = isUntyped(res);
   return change(res, (headers) => {
     headers.set("server", server);
@@ -38,7 +39,7 @@ function addBoth(res: Response, server: string): Response {
 
 function isUntyped(res: Response): boolean {
   // The runtime gives every text a type.
-  if (hasTextBody(res)) return false;
+  if (hasTextBody(res) || isComplete(res)) return false;
   const { status } = res;
   return status >= 200 && !isBodyless(status) && !res.headers.has("content-type") &&
     bodySizeOf(res) !== 0;

@@ -9,7 +9,8 @@
  */
 
 import { declareBodySize, SharedBody, sharedResponse } from "../core/body_size.ts";
-import type { RequestContext } from "../core/context.ts";
+import { markComplete } from "../core/complete_response.ts";
+import { headerOf, type RequestContext } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";
 import { etagMatches, fileEtag } from "../core/etag.ts";
 import type { Handler } from "../core/handler.ts";
@@ -31,6 +32,8 @@ export interface StaticOptions {
   readonly maxAges?: ReadonlyMap<string, number>;
   /** Where unreadable files are reported. Default: nowhere. */
   readonly log?: Log;
+  /** Value of the `Server` header, `""` for none, as the server adds it to all responses. Default none. */
+  readonly server?: string;
 }
 
 /** Files up to this many bytes are kept in memory. Text is kept up to the limit of compression. */
@@ -82,6 +85,7 @@ export class StaticDirectory {
   #root: string;
   #maxAges: readonly (readonly [string, number])[];
   #log: Log | undefined;
+  #server: string | undefined;
   #entries = new Map<string, FileEntry>();
   #cachedBytes = 0;
   #misses = new Map<string, number>();
@@ -104,6 +108,7 @@ export class StaticDirectory {
       .map(([prefix, age]) => [prefix.replace(/\/+$/, ""), Math.trunc(age)] as const)
       .sort(([a], [b]) => b.length - a.length);
     this.#log = options.log;
+    this.#server = options.server;
   }
 
   /** Answers every request: 404 for what is no file, 405 for methods that do not read. */
@@ -134,7 +139,7 @@ export class StaticDirectory {
     const now = performance.now();
     const entry = this.#entries.get(path);
     if (entry !== undefined && now - entry.checkedAt < FRESH_MS) {
-      return this.#send(entry, req, path);
+      return this.#send(entry, req, ctx, path);
     }
     const missedAt = this.#misses.get(path);
     if (missedAt !== undefined && now - missedAt < FRESH_MS) return undefined;
@@ -168,19 +173,20 @@ export class StaticDirectory {
 
     const { file, info } = found;
     const type = known?.file === file ? known.type : contentTypeOf(file);
-    if (typeof type === "string") return this.#keep(req, path, now, file, info, type, known);
-    return type.then((type) => this.#keep(req, path, now, file, info, type, known));
+    if (typeof type === "string") return this.#keep(req, ctx, now, file, info, type, known);
+    return type.then((type) => this.#keep(req, ctx, now, file, info, type, known));
   }
 
   #keep(
     req: Request,
-    path: string,
+    ctx: RequestContext,
     now: number,
     file: string,
     info: Deno.FileInfo,
     type: string,
     known: FileEntry | undefined,
   ): Response | undefined {
+    const { path } = ctx;
     this.#forget(path);
     const entry = this.#read(path, now, file, info, type, known);
     if (entry === undefined) return undefined;
@@ -192,7 +198,7 @@ export class StaticDirectory {
       this.#entries.delete(oldest);
       this.#cachedBytes -= body?.size ?? 0;
     }
-    return this.#send(entry, req, path);
+    return this.#send(entry, req, ctx, path);
   }
 
   #forget(path: string): undefined {
@@ -296,7 +302,9 @@ export class StaticDirectory {
       try {
         const bytes = Deno.readFileSync(this.#pathOf(file));
         // Somebody is writing it: the next look finds it complete, this one streams what there is.
-        if (bytes.byteLength === size) body = new SharedBody(asciiOf(bytes) ?? bytes);
+        if (bytes.byteLength === size) {
+          body = new SharedBody(asciiOf(bytes) ?? bytes, !isCompressible(type, size));
+        }
       } catch (error) {
         this.#report(file, error);
         return undefined;
@@ -315,6 +323,7 @@ export class StaticDirectory {
       headers["expires"] = httpDate(Date.now() + age * 1000);
     }
     if (isCompressible(type, size)) headers["vary"] = "Accept-Encoding";
+    if (this.#server) headers["server"] = this.#server;
     return { file, etag, size, modifiedMs, type, settled, body, headers, checkedAt: now };
   }
 
@@ -330,29 +339,33 @@ export class StaticDirectory {
   }
 
   /** RFC 9110, 13.2.2 sets the order of the conditions. */
-  #send(entry: FileEntry, req: Request, path: string): Response | undefined {
-    const { headers } = req;
-    const ifMatch = headers.get("if-match");
+  #send(
+    entry: FileEntry,
+    req: Request,
+    ctx: RequestContext,
+    path: string,
+  ): Response | undefined {
+    const ifMatch = headerOf(req, ctx, "if-match");
     if (ifMatch !== null) {
       if (!etagMatches(ifMatch, entry.etag, "strong")) throw new HttpError(412);
     } else {
-      const ifUnmodified = headers.get("if-unmodified-since");
+      const ifUnmodified = headerOf(req, ctx, "if-unmodified-since");
       if (ifUnmodified !== null && modifiedAfter(entry, ifUnmodified) === true) {
         throw new HttpError(412);
       }
     }
-    const ifNoneMatch = headers.get("if-none-match");
+    const ifNoneMatch = headerOf(req, ctx, "if-none-match");
     if (ifNoneMatch !== null) {
       if (etagMatches(ifNoneMatch, entry.etag)) return notModified(entry);
     } else {
-      const ifModified = headers.get("if-modified-since");
+      const ifModified = headerOf(req, ctx, "if-modified-since");
       if (ifModified !== null && modifiedAfter(entry, ifModified) === false) {
         return notModified(entry);
       }
     }
     const head = req.method === "HEAD";
-    const range = headers.get("range");
-    if (range !== null && !head && rangeApplies(entry, headers.get("if-range"))) {
+    const range = headerOf(req, ctx, "range");
+    if (range !== null && !head && rangeApplies(entry, headerOf(req, ctx, "if-range"))) {
       const part = parseRange(range, entry.size);
       if (part === "unsatisfiable") {
         throw new HttpError(416, `The file has ${entry.size} bytes`, {
@@ -361,7 +374,10 @@ export class StaticDirectory {
       }
       if (part !== undefined) return this.#sendPart(entry, part, path);
     }
-    if (entry.body !== undefined) return sharedResponse(entry.body, { headers: entry.headers });
+    if (entry.body !== undefined) {
+      const res = sharedResponse(entry.body, { headers: entry.headers });
+      return this.#server === undefined ? res : markComplete(res);
+    }
     const init = { headers: { ...entry.headers, "content-length": String(entry.size) } };
     if (head) return declareBodySize(new Response(null, init), entry.size);
     const file = this.#open(entry, path);

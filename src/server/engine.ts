@@ -120,6 +120,7 @@ export const startEngine: StartEngine = async (service, options) => {
     log: logger.get("app"),
     serverLog: log,
     maxAges: service.maxAges,
+    serverHeader: service.serverHeader,
     isDevel: isDevel(),
   });
   wac.broadcast = (was, event, args) => broadcastToAll(table.apps, was, event, args);

@@ -25,6 +25,8 @@ export interface MountDeps {
   readonly serverLog?: Log;
   /** `Cache-Control` ages of static files in seconds, by path prefix. */
   readonly maxAges: ReadonlyMap<string, number>;
+  /** Value of the `Server` header, where the server adds it to all responses. Default: nobody adds it. */
+  readonly serverHeader?: string;
   /** False in production, where `debug` and `useReloader` are off for every app. */
   readonly isDevel: boolean;
   /** Directory that relative targets start from. Default: that of the start script. */
@@ -152,8 +154,8 @@ class Builder {
     hosts: readonly HostName[],
     directory: string,
   ): void {
-    const { maxAges, log, serverLog = log } = this.#deps;
-    const statics = new StaticDirectory(directory, { mountPoint, maxAges, log: serverLog });
+    const { maxAges, log, serverLog = log, serverHeader: server } = this.#deps;
+    const statics = new StaticDirectory(directory, { mountPoint, maxAges, log: serverLog, server });
     for (const host of hosts) {
       const place = this.#place(host, mountPoint);
       if (place.statics !== undefined) this.#warnReplaced(spec, "directory");
