@@ -29,6 +29,7 @@ import { openSharedState } from "../was/shared.ts";
 import { wac } from "../was/wac.ts";
 import { chooseFront } from "./choose_front.ts";
 import { DEFAULT_FRONT_LIMITS, type Front, type FrontOptions } from "./front.ts";
+import { startFast } from "./fronts/fast.ts";
 import { makeVarDirectory } from "./instance/var_directory.ts";
 import { Maintenance } from "./maintenance.ts";
 import { createMountTable, type MountTable } from "./mount_table.ts";
@@ -258,9 +259,7 @@ async function startFront(settings: RunSettings, options: FrontOptions): Promise
     needsEdge: [],
   });
   if (options.workerId === "W0") options.log.log(reason);
-  const start = kind === "fast"
-    ? (await import("./fronts/fast.ts")).startFast
-    : (await import("./fronts/edge.ts")).startEdge;
+  const start = kind === "fast" ? startFast : (await import("./fronts/edge.ts")).startEdge;
   return await start(options);
 }
 

@@ -71,9 +71,7 @@ class SingleServer implements Server {
     });
     // Nobody starts this process again, so it serves on after an error outside of any request.
     const unguard = onUncaught((error) => wac.logger.get("server").trace(error));
-    const titled = setTimeout(() => {
-      setProcessTitle("master").catch((error) => wac.logger.get("server").trace(error));
-    }, TITLE_DELAY_MS);
+    const titled = setTimeout(() => setProcessTitle("master"), TITLE_DELAY_MS);
     Deno.unrefTimer(titled);
     this.#release = () => {
       clearTimeout(titled);

@@ -56,7 +56,7 @@ export async function runEngineProcess(
 ): Promise<Server> {
   // Orders and signals may come before the engine has started.
   const server = new EngineServer();
-  await setProcessTitle("engine");
+  setProcessTitle("engine");
   let body: Body;
   try {
     body = settings.workers === 1

@@ -139,7 +139,7 @@ class Supervisor implements Server {
     };
     const engine = this.#spawn(false);
     this.#current = engine;
-    await setProcessTitle("master");
+    setProcessTitle("master");
     try {
       this.#onReady(engine, await engine.ready);
     } catch (error) {
