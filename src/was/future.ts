@@ -114,7 +114,8 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     this.#arrival = new Promise((resolve) => this.#resolve = resolve);
     if (resultCache.active && this.#takeKept()) return;
     this.#abort = new AbortController();
-    if (keepsCallers ??= isDevel()) {
+    keepsCallers ??= isDevel();
+    if (keepsCallers) {
       this.#caller = {};
       // the frames are kept in a raw form; making text of them is left to failures
       Error.captureStackTrace(this.#caller, Future);
