@@ -319,7 +319,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     const [timeout, options] = leads ? args.slice(1) : args;
     const status = (leads ? first as string | number | undefined : undefined) ?? FAILED;
     // a status that cannot be used is the caller's mistake, and must not wait for a failure to show
-    new HttpError(status);
+    if (status !== FAILED) new HttpError(status);
     this.#prepare(timeout as number | undefined, options as DispatchOptions | undefined);
     return quiet(this.#arrival.then((result) => {
       if (result.succeeded) return value(result, status);
