@@ -69,8 +69,10 @@ Deno.test("AUTH-07 AUTH-09 the log has the name of the user, and of a token only
   await curl("-u", "kim:wrong", `${front.url}/basic`);
   const token = "abcdefghijklmnopqrstuvwxyz";
   assert.equal(await curl("-H", `Authorization: Bearer ${token}`, `${front.url}/bearer`), token);
-  await eventually(() => lines.length === 3, "three lines");
-  assert.deepEqual(lines.map((line) => parseRequestLine(line).user), ["kim", "", ""]);
+  assert.equal(await curl("-H", "Authorization: Bearer sesame", `${front.url}/bearer`), "sesame");
+  await eventually(() => lines.length === 4, "four lines");
+  assert.deepEqual(lines.map((line) => parseRequestLine(line).user), ["kim", "", "", ""]);
   assert.ok(!lines.join().includes(token.slice(0, 10)), lines.join("\n"));
   assert.match(parseRequestLine(lines[2]!).token, /uvwxyz$/);
+  assert.ok(!lines[3]!.includes("sesame"), "nothing is left to guess of a short one");
 });

@@ -132,8 +132,8 @@ export class Authenticator {
       }
       return challenge([`Bearer realm=${quoted(realm)}, error=${quoted(problem)}`]);
     }
-    // The log tells tokens apart without giving them away.
-    was.ctx!.token ??= `…${credentials.rest.slice(-6)}`;
+    // The log tells tokens apart without giving them away: of a short one nothing is shown.
+    was.ctx!.token ??= `…${credentials.rest.length < 16 ? "" : credentials.rest.slice(-6)}`;
     return undefined;
   }
 
