@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { type } from "arktype";
+import * as v from "valibot";
 import { z } from "zod";
 import { parseQuery } from "../../src/atila/arguments.ts";
 import { Atila, REQUIRED } from "../../src/atila/mod.ts";
@@ -186,6 +188,51 @@ Deno.test("ATL-19 a Standard Schema validates and types the arguments", async ()
   const answer = await client.get("/4?size=50", { headers: { accept: "application/json" } });
   assert.equal(answer.statusCode, 400);
   assert.match(answer.data.message, /"size"/);
+});
+
+Deno.test("ATL-19 validators of three libraries give the handler its types and errors of one shape", async () => {
+  const app = new Atila(here);
+  app.route("/zod", {
+    args: z.object({ page: z.coerce.number().int().min(1), tag: z.string().optional() }),
+  }, (was, { page, tag }) => {
+    const next: number = page + 1;
+    const known: string | undefined = tag;
+    return was.response.API({ next, known: known ?? null });
+  });
+  app.route("/valibot", {
+    args: v.object({
+      page: v.pipe(v.string(), v.transform(Number), v.integer(), v.minValue(1)),
+      tag: v.optional(v.string()),
+    }),
+  }, (was, { page, tag }) => {
+    const next: number = page + 1;
+    const known: string | undefined = tag;
+    return was.response.API({ next, known: known ?? null });
+  });
+  app.route("/arktype", {
+    args: type({ page: "string.integer.parse", "tag?": "string" }).narrow((given, ctx) =>
+      given.page >= 1 || ctx.reject({ path: ["page"], expected: "at least 1" })
+    ),
+  }, (was, { page, tag }) => {
+    const next: number = page + 1;
+    const known: string | undefined = tag;
+    return was.response.API({ next, known: known ?? null });
+  });
+  const client = app.makeClient();
+  const json = { headers: { accept: "application/json" } };
+  for (const library of ["zod", "valibot", "arktype"]) {
+    assert.deepEqual((await client.get(`/${library}?page=2`)).data, { next: 3, known: null });
+    assert.deepEqual((await client.get(`/${library}?page=2&tag=a+b`)).data, {
+      next: 3,
+      known: "a b",
+    });
+    for (const query of ["", "?page=x", "?page=0"]) {
+      const { statusCode, data } = await client.get(`/${library}${query}`, json);
+      assert.equal(statusCode, 400, `${library}${query}`);
+      assert.deepEqual(Object.keys(data).sort(), ["code", "message"], library);
+      assert.match(data.message, /"page"/, `${library}${query}: ${data.message}`);
+    }
+  }
 });
 
 Deno.test("TOK-02 ATL-19 the hidden field of forms needs no declaration, in a query it is like any other", async () => {
