@@ -317,7 +317,8 @@ Deno.test({
     {
       await using _all = group([a, b, c], { balance: { hash: "address" } });
       const answers = new Set<string>();
-      for (let i = 0; i < 12; i++) {
+      // The hash depends on the ports: with few addresses one member may have none of them.
+      for (let i = 0; i < 64; i++) {
         const { get } = from(`10.1.2.${i}`);
         const first = await get();
         assert.equal(await get(), first);
