@@ -12,6 +12,7 @@ import { asError, BackendTimeoutError } from "../../core/errors.ts";
 import { dial } from "../../net/connect.ts";
 import { Http1Connection } from "../../net/http1_connection.ts";
 import { Pool } from "../../net/pool.ts";
+import { Pools } from "../../net/pools.ts";
 import { parseTarget, type Target } from "../../net/target.ts";
 import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
 import { Authenticator } from "./auth.ts";
@@ -35,14 +36,12 @@ const MAX_REDIRECTS = 5;
 /** Without credentials, with those remembered, with those for a new nonce. */
 const MAX_ATTEMPTS = 3;
 const EMPTY = new Uint8Array(0);
-/** A pool nobody used for that long is forgotten. */
-const FORGET_MS = 20 * 60 * 1000;
 
 /** Sends HTTP/1.1 requests over pooled connections. */
 export class HttpClient implements Client {
   readonly #options: HttpClientOptions;
   readonly #keepAliveSeconds: () => number;
-  readonly #pools = new Map<string, Pool<Http1Connection>>();
+  readonly #pools = new Pools<Http1Connection>();
   readonly #authenticator = new Authenticator();
   #closed = false;
 
@@ -96,35 +95,23 @@ export class HttpClient implements Client {
 
   /** Connections leased, being opened and waited for under a pool key; for choosing among members. */
   load(poolKey: string): number {
-    return this.#pools.get(poolKey)?.load ?? 0;
+    return this.#pools.load(poolKey);
   }
 
   /** Current counts. */
   stats(): ClientStats {
-    let open = 0;
-    let busy = 0;
-    for (const pool of this.#pools.values()) {
-      open += pool.open;
-      busy += pool.busy;
-    }
-    return { open, busy };
+    return this.#pools.stats();
   }
 
   /** Closes connections that have been idle for too long, and forgets pools nobody uses. */
   maintain(): void {
-    const oldest = performance.now() - FORGET_MS;
-    for (const [key, pool] of this.#pools) {
-      pool.maintain();
-      if (pool.open === 0 && pool.load === 0 && pool.usedAt < oldest) this.#pools.delete(key);
-    }
+    this.#pools.maintain();
   }
 
   /** Closes all connections; requests under way fail. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool[Symbol.asyncDispose]()));
+    await this.#pools[Symbol.asyncDispose]();
   }
 
   /** Sends a request with credentials, again after a challenge. */

@@ -11,6 +11,7 @@
  */
 
 import { Pool, type PoolOptions } from "../../net/pool.ts";
+import { Pools } from "../../net/pools.ts";
 import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
 import {
   answered,
@@ -31,8 +32,6 @@ export interface PostgresqlClientOptions {
   readonly idleSeconds?: () => number;
 }
 
-/** A pool nobody used for that long is forgotten. */
-const FORGET_MS = 20 * 60 * 1000;
 /** A statement that is to write looks whether a connection idle for that long is still there. */
 const LOOK_AFTER_MS = 5;
 /** Texts remembered, and the longest that is. */
@@ -67,7 +66,7 @@ class PgPool extends Pool<PgConnection> {
 /** Sends statements over pooled connections. */
 export class PostgresqlClient implements Client {
   readonly #idleSeconds: () => number;
-  readonly #pools = new Map<string, PgPool>();
+  readonly #pools = new Pools<PgConnection, PgPool>();
   readonly #connections = new Set<PgConnection>();
   readonly #texts = new Map<string, PgText>();
   #closed = false;
@@ -116,35 +115,23 @@ export class PostgresqlClient implements Client {
 
   /** Connections leased, being opened and waited for; for choosing among members. */
   load(target: DatabaseTarget): number {
-    return this.#pools.get(poolKey(target))?.load ?? 0;
+    return this.#pools.load(poolKey(target));
   }
 
   /** Current counts. */
   stats(): ClientStats {
-    let open = 0;
-    let busy = 0;
-    for (const pool of this.#pools.values()) {
-      open += pool.open;
-      busy += pool.busy;
-    }
-    return { open, busy };
+    return this.#pools.stats();
   }
 
   /** Closes connections that have been idle for too long, and forgets pools nobody uses. */
   maintain(): void {
-    const oldest = performance.now() - FORGET_MS;
-    for (const [key, pool] of this.#pools) {
-      pool.maintain();
-      if (pool.open === 0 && pool.load === 0 && pool.usedAt < oldest) this.#pools.delete(key);
-    }
+    this.#pools.maintain();
   }
 
   /** Closes all connections; statements under way fail. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool[Symbol.asyncDispose]()));
+    await this.#pools[Symbol.asyncDispose]();
     await Promise.all([...this.#connections].map((connection) => connection.closed));
   }
 
