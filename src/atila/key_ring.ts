@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nodeCrypto } from "../core/node_crypto.ts";
+import { nodeCrypto } from "../core/node_builtins.ts";
 import { Buffer } from "node:buffer";
 import { ConfigError } from "../core/errors.ts";
 import { Sealer } from "./sealing.ts";

@@ -9,7 +9,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { nodeCrypto } from "../core/node_crypto.ts";
+import { nodeCrypto } from "../core/node_builtins.ts";
 
 /** A key as it is used. */
 export interface SealKey {

@@ -5,7 +5,7 @@
  */
 
 import { Buffer } from "node:buffer";
-import { nodeCrypto } from "../core/node_crypto.ts";
+import { nodeCrypto } from "../core/node_builtins.ts";
 import type { Revocations } from "../store/revocations.ts";
 import {
   isEqual,

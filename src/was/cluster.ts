@@ -5,7 +5,7 @@
  */
 
 import { ConfigError } from "../core/errors.ts";
-import { nodeOs } from "../core/node_os.ts";
+import { nodeOs } from "../core/node_builtins.ts";
 import type { LockOptions } from "../store/shared_state.ts";
 import type { RedisLink } from "../store/redis_link.ts";
 import {

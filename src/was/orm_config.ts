@@ -4,8 +4,8 @@
  * @module
  */
 
-import type * as NodeModule from "node:module";
 import { isAbsolute, resolve } from "node:path";
+import { nodeModule } from "../core/node_builtins.ts";
 
 /** Settings of an ORM, or of one of its connections. */
 export type OrmConfig = Readonly<Record<string, unknown>>;
@@ -53,16 +53,9 @@ export function ormConnection(config: string | OrmConfig): OrmConnection {
     : { type, ...serverOf(parts, where) };
 }
 
-interface NodeProcess {
-  getBuiltinModule(name: "node:module"): typeof NodeModule;
-}
-
 function load(path: string): unknown {
   const file = isAbsolute(path) ? path : resolve(path);
-  // Loaded here: no service that has no such file should wait for it.
-  const { process } = globalThis as unknown as Record<"process", NodeProcess>;
-  const { createRequire } = process.getBuiltinModule("node:module");
-  const loaded: unknown = createRequire(import.meta.url)(file);
+  const loaded: unknown = nodeModule().createRequire(import.meta.url)(file);
   return isRecord(loaded) && loaded.default !== undefined ? loaded.default : loaded;
 }
 

@@ -6,7 +6,7 @@
 
 import { join } from "node:path";
 import { asError } from "../core/errors.ts";
-import { nodeOs } from "../core/node_os.ts";
+import { nodeOs } from "../core/node_builtins.ts";
 import { wac } from "./wac.ts";
 
 /** JSON text. Dates become strings, big integers too. @throws {TypeError} for circular structures. */

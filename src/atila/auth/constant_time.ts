@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nodeCrypto } from "../../core/node_crypto.ts";
+import { nodeCrypto } from "../../core/node_builtins.ts";
 
 /** Of this process only: the digests below are never seen outside. */
 const key = crypto.getRandomValues(new Uint8Array(32));

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { nodeCrypto } from "../../core/node_crypto.ts";
+import { nodeCrypto } from "../../core/node_builtins.ts";
 import type { NonceTable } from "../../store/nonce_table.ts";
 import { parseParameters, quoted } from "./authorization_header.ts";
 import { equalSecrets } from "./constant_time.ts";

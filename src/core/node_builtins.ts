@@ -1,0 +1,42 @@
+/**
+ * Modules of Node that are loaded when they are first needed: importing `node:crypto` takes as long as
+ * starting a whole small service does, and most requests of most services need none of them.
+ *
+ * @module
+ */
+
+import type * as NodeCrypto from "node:crypto";
+import type * as NodeModule from "node:module";
+import type * as NodeOs from "node:os";
+
+interface Builtins {
+  readonly "node:crypto": typeof NodeCrypto;
+  readonly "node:module": typeof NodeModule;
+  readonly "node:os": typeof NodeOs;
+}
+
+interface NodeProcess {
+  getBuiltinModule<N extends keyof Builtins>(name: N): Builtins[N];
+}
+
+let crypto: typeof NodeCrypto | undefined;
+
+/** `node:crypto`. The first call takes some 15 ms. */
+export function nodeCrypto(): typeof NodeCrypto {
+  return crypto ??= process().getBuiltinModule("node:crypto");
+}
+
+/** `node:module`. */
+export function nodeModule(): typeof NodeModule {
+  return process().getBuiltinModule("node:module");
+}
+
+/** `node:os`. */
+export function nodeOs(): typeof NodeOs {
+  return process().getBuiltinModule("node:os");
+}
+
+/** Naming it as a global here keeps `node:process` out of the static imports, too. */
+function process(): NodeProcess {
+  return (globalThis as unknown as { process: NodeProcess }).process;
+}
