@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { StopSignal } from "../core/stop.ts";
+
 /**
  * How a request ended, independent of any HTTP status: -1 could not be sent, 0 not yet, 1 timed out,
  * 2 network or database failure, 3 finished normally.
@@ -44,7 +46,7 @@ export interface Outcome {
 }
 
 /** Sends one request. Starts at once, never rejects, and gives up its connection when the signal aborts. */
-export type Send = (signal: AbortSignal) => Promise<Outcome>;
+export type Send = (signal: StopSignal) => Promise<Outcome>;
 
 /** Counts of one client, for the status page and the open-connections field of the request log. */
 export interface ClientStats {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { StopSignal } from "../core/stop.ts";
 import { asError, BackendError, BackendTimeoutError } from "../core/errors.ts";
 import type { Outcome } from "./contract.ts";
 
@@ -91,7 +92,7 @@ export function answered(target: DatabaseTarget, data: unknown): Outcome {
 export function failure(
   target: DatabaseTarget,
   thrown: unknown,
-  signal: AbortSignal,
+  signal: StopSignal,
   undelivered = false,
 ): Outcome {
   const error = asError(thrown);

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { StopSignal } from "../core/stop.ts";
+
 interface Opening<T> {
   readonly promise: Promise<T>;
   readonly abort: AbortController;
@@ -13,13 +15,13 @@ interface Opening<T> {
 
 /** An opening that several wait for. */
 export class SharedOpening<T> {
-  readonly #open: (signal: AbortSignal) => Promise<T>;
+  readonly #open: (signal: StopSignal) => Promise<T>;
   #current: Opening<T> | undefined;
 
   /**
    * @param open Opens it; rejects when the signal aborts, and closes what it has opened by then.
    */
-  constructor(open: (signal: AbortSignal) => Promise<T>) {
+  constructor(open: (signal: StopSignal) => Promise<T>) {
     this.#open = open;
   }
 
@@ -28,7 +30,7 @@ export class SharedOpening<T> {
    *
    * @throws what opening threw. @throws the signal's reason; the others go on waiting.
    */
-  async wait(signal: AbortSignal): Promise<T> {
+  async wait(signal: StopSignal): Promise<T> {
     signal.throwIfAborted();
     const current = this.#current ??= this.#start();
     current.waiting++;
@@ -64,7 +66,7 @@ export class SharedOpening<T> {
 }
 
 /** Waits for a promise or the signal, whose reason it throws then. */
-export async function orAborted<T>(promise: PromiseLike<T>, signal: AbortSignal): Promise<T> {
+export async function orAborted<T>(promise: PromiseLike<T>, signal: StopSignal): Promise<T> {
   let onAbort!: () => void;
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(signal.reason);

@@ -88,6 +88,14 @@ export interface RepeatCounts {
   readonly hedgesWon: number;
 }
 
+/** What is known of a request that needs a member. */
+export interface Choosing<M extends Upstream> {
+  /** Requests a member is busy with, beyond those of the balancer. */
+  load?(member: M): number;
+  /** What policies may know of the request that is being answered. */
+  readonly facts?: BalanceFacts;
+}
+
 /** A member and its state. @internal */
 export class MemberState<M extends Upstream> {
   readonly member: M;
@@ -195,19 +203,19 @@ export class Balancer<M extends Upstream> {
    * Chooses a member; `undefined` when none may be asked. When more than half are out, all are used
    * again: then it is more likely that something else is wrong.
    *
-   * @param load Requests a member is busy with.
+   * @param request What is known of the request.
    * @param tried Members that are not to be chosen.
    */
   choose(
-    load: (member: M) => number = NO_LOAD,
-    facts?: BalanceFacts,
+    request: Choosing<M> = ANY as Choosing<M>,
     tried?: ReadonlySet<MemberState<M>>,
   ): MemberState<M> | undefined {
     const states = this.#states;
-    const busy = (state: MemberState<M>) => Math.max(state.busy, load(state.member));
     if (!this.#troubled && (tried === undefined || tried.size === 0)) {
       if (states.length === 1 && !this.#policy.needsFacts) return states[0];
-      return states.length === 0 ? undefined : this.#policy.choose(states, busy, facts);
+      return states.length === 0
+        ? undefined
+        : this.#policy.choose(states, busyWith(request), request.facts);
     }
     const now = this.#now();
     const allowed = states.filter((state) => !state.isBarred(now) && !tried?.has(state));
@@ -215,7 +223,11 @@ export class Balancer<M extends Upstream> {
     const running = states.filter(({ stopped }) => !stopped);
     const out = running.filter((state) => state.isOut(now)).length;
     const fine = out * 2 > running.length ? [] : allowed.filter((state) => !state.isOut(now));
-    return this.#policy.choose(fine.length > 0 ? fine : allowed, busy, facts);
+    return this.#policy.choose(
+      fine.length > 0 ? fine : allowed,
+      busyWith(request),
+      request.facts,
+    );
   }
 
   /** A request goes to a member. It must be ended by {@link end}. */
@@ -348,8 +360,13 @@ function idOf({ user = "", node, database }: Upstream): string {
   return `${user}@${node}/${database}`;
 }
 
+/** How busy a member is, as far as is known here and to the client. */
+function busyWith<M extends Upstream>(request: Choosing<M>): (state: MemberState<M>) => number {
+  return (state) => Math.max(state.busy, request.load?.(state.member) ?? 0);
+}
+
 const NONE: readonly number[] = [];
-const NO_LOAD = () => 0;
+const ANY: Choosing<never> = {};
 
 const EJECT = ["fails", "baseMs", "maxMs", "codes"];
 const BREAKER = ["fails", "openMs", "maxOpenMs", "trials"];

@@ -8,9 +8,10 @@
  * @module
  */
 
+import { abortSignalOf, type StopSignal } from "../core/stop.ts";
 import { BackendError } from "../core/errors.ts";
 import type { BalanceFacts } from "./balance/policy.ts";
-import type { Balancer, MemberState, Upstream } from "./balancer.ts";
+import type { Balancer, MemberState, RetryOptions, Upstream } from "./balancer.ts";
 
 /** How an attempt ended, as clients report it. */
 export interface Attempt {
@@ -29,7 +30,7 @@ export interface Attempt {
 /** A request to be delivered. */
 export interface Delivery<M extends Upstream, A extends Attempt> {
   /** Asks a member. Never rejects; gives up when the signal aborts. */
-  ask(member: M, signal: AbortSignal): Promise<A>;
+  ask(member: M, signal: StopSignal): Promise<A>;
   /** Makes the outcome of a request that no member may be asked for. */
   unavailable(error: BackendError): A;
   /** Requests a member is busy with, beyond those of this balancer. */
@@ -40,63 +41,86 @@ export interface Delivery<M extends Upstream, A extends Attempt> {
   readonly facts?: BalanceFacts;
   /** Milliseconds after which a second member is asked, when `repeatable`. */
   readonly hedgeMs?: number;
-}
-
-/** What became of a delivery. */
-export interface Delivered<A extends Attempt> {
-  /** The outcome. */
-  readonly outcome: A;
-  /** How often it was tried. */
-  readonly attempts: number;
+  /** How often it was tried; kept up to date by {@link deliver}. */
+  attempts: number;
 }
 
 /** Why the slower of two attempts is given up. */
 const HEDGED = new DOMException("Another member was faster", "AbortError");
 
-/** Delivers a request. Never rejects. */
-export async function deliver<M extends Upstream, A extends Attempt>(
+/** Delivers a request. Rejects only when asking does. */
+export function deliver<M extends Upstream, A extends Attempt>(
   balancer: Balancer<M>,
   delivery: Delivery<M, A>,
-  signal: AbortSignal,
-): Promise<Delivered<A>> {
-  const { retry, budget } = balancer;
-  budget.deposit();
-  const tried = new Set<MemberState<M>>();
-  let attempts = 0;
+  signal: StopSignal,
+): Promise<A> {
+  balancer.budget.deposit();
+  const state = balancer.choose(delivery);
+  if (state === undefined) return Promise.resolve(delivery.unavailable(barred()));
+  delivery.attempts = 1;
+  // most requests are over after one attempt
+  const tried = isHedged(delivery) ? new Set([state]) : undefined;
+  return ask(balancer, delivery, state, tried, signal).then((outcome) => {
+    const { retry } = balancer;
+    return retry === undefined || isFinal(outcome, delivery.repeatable, retry.codes)
+      ? outcome
+      : askAgain(balancer, delivery, tried ?? new Set([state]), outcome, retry, signal);
+  });
+}
+
+/** Goes on after a first attempt that failed. */
+async function askAgain<M extends Upstream, A extends Attempt>(
+  balancer: Balancer<M>,
+  delivery: Delivery<M, A>,
+  tried: Set<MemberState<M>>,
+  failed: A,
+  retry: RetryOptions,
+  signal: StopSignal,
+): Promise<A> {
+  const maxAttempts = retry.attempts ??
+    Math.max(balancer.retriesRounds ? 2 : 1, balancer.members.length);
   let rounds = 0;
-  let last: A | undefined;
-  const maxAttempts = retry === undefined
-    ? 1
-    : retry.attempts ?? Math.max(balancer.retriesRounds ? 2 : 1, balancer.members.length);
-  for (;;) {
-    const state = balancer.choose(delivery.load?.bind(delivery), delivery.facts, tried);
-    if (state === undefined) {
-      if (last === undefined) return { outcome: delivery.unavailable(barred()), attempts };
+  for (let last = failed;;) {
+    const again = delivery.attempts < maxAttempts && !signal.aborted &&
+      !isFinal(last, delivery.repeatable, retry.codes);
+    if (!again) return last;
+    // what never arrived is no burden to anybody
+    if (last.undelivered !== true && !balancer.budget.withdraw()) {
+      balancer.repeats.refused++;
+      return last;
+    }
+    await last.body?.cancel();
+    balancer.repeats.retries++;
+    let state = balancer.choose(delivery, tried);
+    while (state === undefined) {
       // every member that may be asked has been: wait a little and start over, if that is wanted
-      if (!balancer.retriesRounds || tried.size === 0) return { outcome: last, attempts };
+      if (!balancer.retriesRounds || tried.size === 0) return last;
       tried.clear();
-      await backoff(rounds++, retry!, signal);
-      if (signal.aborted) return { outcome: last, attempts };
-      continue;
+      await backoff(rounds++, retry, signal);
+      if (signal.aborted) return last;
+      state = balancer.choose(delivery, tried);
     }
     tried.add(state);
-    attempts++;
-    const { hedgeMs } = delivery;
-    const outcome = hedgeMs !== undefined && delivery.repeatable
-      ? await hedged(balancer, delivery, state, tried, hedgeMs, signal)
-      : await attempt(balancer, delivery, state, signal);
-    last = outcome;
-    const again = attempts < maxAttempts && !signal.aborted &&
-      isWorthRepeating(outcome, delivery.repeatable, retry?.codes);
-    if (!again) return { outcome, attempts };
-    // what never arrived is no burden to anybody
-    if (outcome.undelivered !== true && !budget.withdraw()) {
-      balancer.repeats.refused++;
-      return { outcome, attempts };
-    }
-    await outcome.body?.cancel();
-    balancer.repeats.retries++;
+    delivery.attempts++;
+    last = await ask(balancer, delivery, state, tried, signal);
   }
+}
+
+/** Asks a member, and where it is wanted a second one when that takes long. */
+function ask<M extends Upstream, A extends Attempt>(
+  balancer: Balancer<M>,
+  delivery: Delivery<M, A>,
+  state: MemberState<M>,
+  tried: Set<MemberState<M>> | undefined,
+  signal: StopSignal,
+): Promise<A> {
+  return tried !== undefined && isHedged(delivery)
+    ? hedged(balancer, delivery, state, tried, delivery.hedgeMs!, signal)
+    : attempt(balancer, delivery, state, signal);
+}
+
+function isHedged({ hedgeMs, repeatable }: { hedgeMs?: number; repeatable: boolean }): boolean {
+  return hedgeMs !== undefined && repeatable;
 }
 
 /** Whether an outcome tells that the member has a problem. */
@@ -110,34 +134,39 @@ export function isMemberFault(outcome: Attempt, codes: readonly number[] = []): 
     (error instanceof BackendError && statusCode !== 718 && statusCode !== 719);
 }
 
-function isWorthRepeating(
+/** Whether an outcome is not worth another attempt. */
+function isFinal(
   outcome: Attempt,
   repeatable: boolean,
   codes: readonly number[] | undefined,
 ): boolean {
-  if (outcome.status === 3) return repeatable && codes?.includes(outcome.statusCode) === true;
-  if (outcome.status !== 2 || !isMemberFault(outcome)) return false;
-  return repeatable || outcome.undelivered === true;
+  if (outcome.status === 3) return !repeatable || codes?.includes(outcome.statusCode) !== true;
+  if (outcome.status !== 2 || !isMemberFault(outcome)) return true;
+  return !repeatable && outcome.undelivered !== true;
 }
 
-async function attempt<M extends Upstream, A extends Attempt>(
+function attempt<M extends Upstream, A extends Attempt>(
   balancer: Balancer<M>,
   delivery: Delivery<M, A>,
   state: MemberState<M>,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<A> {
   balancer.begin(state);
-  let outcome: A;
+  let asked: Promise<A>;
   try {
-    outcome = await delivery.ask(state.member, signal);
+    asked = delivery.ask(state.member, signal);
   } catch (error) {
+    asked = Promise.reject(error);
+  }
+  return asked.then((outcome) => {
+    const isGivenUp = outcome.status === 1 && signal.reason === HEDGED;
+    const isFault = !isGivenUp && isMemberFault(outcome, balancer.failureCodes);
+    balancer.end(state, isGivenUp ? "given-up" : isFault ? "failed" : "answered", outcome.error);
+    return outcome;
+  }, (error) => {
     balancer.end(state, "given-up");
     throw error;
-  }
-  const isGivenUp = outcome.status === 1 && signal.reason === HEDGED;
-  const isFault = !isGivenUp && isMemberFault(outcome, balancer.failureCodes);
-  balancer.end(state, isGivenUp ? "given-up" : isFault ? "failed" : "answered", outcome.error);
-  return outcome;
+  });
 }
 
 /** Asks a second member when the first takes long; the first good answer wins. */
@@ -147,13 +176,13 @@ async function hedged<M extends Upstream, A extends Attempt>(
   first: MemberState<M>,
   tried: Set<MemberState<M>>,
   hedgeMs: number,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<A> {
   const stops: AbortController[] = [];
   const start = (state: MemberState<M>) => {
     const stop = new AbortController();
     const number = stops.push(stop) - 1;
-    return attempt(balancer, delivery, state, AbortSignal.any([signal, stop.signal]))
+    return attempt(balancer, delivery, state, AbortSignal.any([abortSignalOf(signal), stop.signal]))
       .then((outcome) => ({ outcome, number }));
   };
   const one = start(first);
@@ -164,7 +193,7 @@ async function hedged<M extends Upstream, A extends Attempt>(
   const early = await Promise.race([one, slow]);
   clearTimeout(timer);
   if (early !== undefined || signal.aborted) return (await one).outcome;
-  const second = balancer.choose(delivery.load?.bind(delivery), delivery.facts, tried);
+  const second = balancer.choose(delivery, tried);
   if (second === undefined) return (await one).outcome;
   if (!balancer.budget.withdraw()) {
     balancer.repeats.refused++;
@@ -188,8 +217,8 @@ async function hedged<M extends Upstream, A extends Attempt>(
 /** A random time up to one that doubles with each round. */
 async function backoff(
   round: number,
-  retry: { readonly backoffMs?: number; readonly maxBackoffMs?: number },
-  signal: AbortSignal,
+  retry: RetryOptions,
+  signal: StopSignal,
 ): Promise<void> {
   const most = Math.min(retry.maxBackoffMs ?? 1000, (retry.backoffMs ?? 25) * 2 ** round);
   await new Promise<void>((resolve) => {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { abortSignalOf, type StopSignal } from "../core/stop.ts";
 import { PoolExhaustedError } from "../core/errors.ts";
 
 /** What can be pooled. */
@@ -120,7 +121,7 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
    * @throws {PoolExhaustedError} when too many wait already, or the pool is closed.
    * @throws whatever opening threw, or the signal's reason.
    */
-  async lease(signal: AbortSignal, fresh = false): Promise<Lease<C>> {
+  async lease(signal: StopSignal, fresh = false): Promise<Lease<C>> {
     for (;;) {
       signal.throwIfAborted();
       if (this.#closing.signal.aborted) throw this.#refusal("the pool is closed");
@@ -184,8 +185,8 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
     await Promise.allSettled(this.#opening);
   }
 
-  async #open(signal: AbortSignal): Promise<C> {
-    const both = AbortSignal.any([signal, this.#closing.signal]);
+  async #open(signal: StopSignal): Promise<C> {
+    const both = AbortSignal.any([abortSignalOf(signal), this.#closing.signal]);
     const opening = this.#options.open(both);
     this.#opening.add(opening);
     try {
@@ -205,7 +206,7 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
     }
   }
 
-  #wait(signal: AbortSignal): Promise<Lease<C> | undefined> {
+  #wait(signal: StopSignal): Promise<Lease<C> | undefined> {
     if (this.#waiting.size >= this.#maxWaiting) {
       throw this.#refusal(`${this.#busy.size} of ${this.#max} busy, ${this.#waiting.size} waiting`);
     }

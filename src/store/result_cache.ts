@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { Stop } from "../core/stop.ts";
+
 /** Entries kept where nobody says otherwise. */
 export const DEFAULT_MAX_RESULTS = 200;
 
@@ -38,11 +40,11 @@ export class Flight<A, V> {
   kept: V | undefined;
   /** Milliseconds since 1970 when it was made. */
   readonly requestedAt: number;
-  readonly #abort: AbortController;
+  readonly #abort: Pick<Stop, "abort">;
   #callers = 1;
 
   /** Takes a request that has been started for one caller. */
-  constructor(answer: Promise<A>, requestedAt: number, abort: AbortController) {
+  constructor(answer: Promise<A>, requestedAt: number, abort: Pick<Stop, "abort">) {
     this.answer = answer;
     this.requestedAt = requestedAt;
     this.#abort = abort;

@@ -229,7 +229,7 @@ export class Alias {
    * @param load Requests a member is busy with.
    */
   pick(load: (member: AliasMember) => number): AliasMember {
-    return this.balancer.choose(load)?.member ?? this.members[0]!;
+    return this.balancer.choose({ load })?.member ?? this.members[0]!;
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Stop, type StopSignal } from "../core/stop.ts";
 import type { Client, Outcome } from "../clients/contract.ts";
 import type { HttpRequest } from "../clients/http/request.ts";
 import { ConfigError } from "../core/errors.ts";
@@ -117,8 +118,8 @@ export async function throughCache(
   request: HttpRequest,
   place: string,
   own: number,
-  send: (signal: AbortSignal) => Promise<Outcome>,
-  signal: AbortSignal,
+  send: (signal: StopSignal) => Promise<Outcome>,
+  signal: StopSignal,
 ): Promise<Outcome> {
   const cache = (await responseCache())!;
   const { headers, auth } = request;
@@ -155,11 +156,11 @@ async function lead(
   shared: string,
   look: (name: string) => string | undefined,
   asked: CacheRequest,
-  send: (signal: AbortSignal) => Promise<Outcome>,
-  signal: AbortSignal,
+  send: (signal: StopSignal) => Promise<Outcome>,
+  signal: StopSignal,
 ): Promise<Outcome> {
-  const stop = new AbortController();
-  const answer = send(stop.signal);
+  const stop = new Stop();
+  const answer = send(stop);
   const flight = new Flight<Outcome, KeptOutcome>(answer, Date.now(), stop);
   flights.set(shared, flight);
   const leave = () => flight.leave(signal.reason);
@@ -232,7 +233,7 @@ function lookUp(flat: readonly string[], name: string): string | undefined {
   return undefined;
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function aborted(signal: StopSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });

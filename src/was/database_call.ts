@@ -5,17 +5,20 @@
  * @module
  */
 
+import type { StopSignal } from "../core/stop.ts";
 import type { Outcome } from "../clients/contract.ts";
 import type { DatabaseTarget } from "../clients/database.ts";
 import type { OffloadPool } from "../clients/offload/pool.ts";
 import type { SqlMaps } from "../clients/sql/maps.ts";
 import { type Alias, type AliasMember, type AliasType, parseServer } from "./aliases.ts";
-import { deliver } from "../net/deliver.ts";
+import type { BackendError } from "../core/errors.ts";
+import { deliver, type Delivery } from "../net/deliver.ts";
 import { unavailable, watchHealth } from "./delivery.ts";
 import {
   type Cacheable,
   failedOutcome,
   Future,
+  type FutureInit,
   type FutureOwner,
   type ResultCallback,
 } from "./future.ts";
@@ -77,18 +80,58 @@ export interface Place {
   readonly members: readonly AliasMember[];
 }
 
-/** How one kind of database is asked. */
-export interface Asking {
+/** One request to a database: how its kind is asked, and what is the same in all of them. */
+export abstract class DatabaseRequest implements Cacheable, Delivery<AliasMember, Outcome> {
+  /** The servers behind the name. */
+  readonly place: Place;
   /** The operation, as results call it. */
   readonly method: string;
   /** Its values. */
   readonly params: unknown;
-  /** Statement and values, or whatever tells requests apart, for the result cache. */
-  asked?(): unknown;
+  /** What a statement does is not known here. */
+  readonly repeatable = false;
+  /** See `Delivery`. */
+  attempts = 0;
+
+  /** Takes what results tell of it. */
+  constructor(place: Place, method: string, params: unknown) {
+    this.place = place;
+    this.method = method;
+    this.params = params;
+  }
+
   /** Asks one member. */
-  ask(member: AliasMember, signal: AbortSignal): Promise<Outcome>;
+  abstract ask(member: AliasMember, signal: StopSignal): Promise<Outcome>;
+
   /** Requests a member is busy with. */
-  load(member: AliasMember): number;
+  abstract load(member: AliasMember): number;
+
+  /**
+   * Statement and values, or whatever tells requests apart; `undefined` for one whose result cannot
+   * be kept.
+   */
+  protected abstract asked(): unknown;
+
+  /** Asks the member with the least load. */
+  send(signal: StopSignal): Promise<Outcome> {
+    const { alias, members } = this.place;
+    if (alias === undefined) return this.ask(members[0]!, signal);
+    watchHealth(alias);
+    return deliver<AliasMember, Outcome>(alias.balancer, this, signal);
+  }
+
+  /** See `Delivery`. */
+  unavailable(error: BackendError): Outcome {
+    return failedOutcome(unavailable(this.place.alias!, error), 2, 500);
+  }
+
+  /** See `Cacheable`. */
+  cacheKey(scope?: string): string | undefined {
+    const asked = this.asked();
+    if (asked === undefined) return undefined;
+    const { alias, members } = this.place;
+    return keyOf([scope ?? alias?.scope ?? serverKey(members[0]!), this.method, asked]);
+  }
 }
 
 const KNOWN = ["useCache", "callback", "filter", "meta", "timeout"];
@@ -182,37 +225,30 @@ export function targetOf(
  */
 export function startOnOne<T>(
   owner: DatabaseOwner,
-  place: Place,
-  asking: Asking,
+  request: DatabaseRequest,
   options: DatabaseOptions<T>,
 ): Future<T> {
-  const { alias } = place;
-  const members = membersOf(place);
-  const send = alias === undefined
-    ? (signal: AbortSignal) => asking.ask(members[0]!, signal)
-    : (signal: AbortSignal) => balanced(alias, asking, signal);
-  return start(owner, place, asking, options, members[0]!, send);
+  const [member] = membersOf(request.place);
+  return new Future<T>(
+    (signal) => request.send(signal),
+    futureOf(owner, request, options, member!, request),
+  );
 }
 
 /** Starts a request on every member. */
 export function startOnAll<T>(
   owner: DatabaseOwner,
-  place: Place,
-  asking: Asking,
+  request: DatabaseRequest,
   options: DatabaseOptions<T>,
 ): MapFuture<T> {
   return new MapFuture(
-    membersOf(place).map((member) =>
-      start(
-        owner,
-        place,
-        asking,
-        options,
-        member,
-        (signal) => asking.ask(member, signal),
-        `map ${member.key}`,
-      )
-    ),
+    membersOf(request.place).map((member) => {
+      const cacheable = { cacheKey: () => request.cacheKey(`map ${member.key}`) };
+      return new Future<T>(
+        (signal) => request.ask(member, signal),
+        futureOf(owner, request, options, member, cacheable),
+      );
+    }),
   );
 }
 
@@ -221,54 +257,30 @@ function membersOf({ alias, members }: Place): readonly AliasMember[] {
   return alias?.members ?? members;
 }
 
-function start<T>(
+function futureOf<T>(
   owner: DatabaseOwner,
-  place: Place,
-  asking: Asking,
-  { meta, filter, callback, timeout, useCache }: DatabaseOptions<T>,
+  { method, params, place }: DatabaseRequest,
+  options: DatabaseOptions<T>,
   member: AliasMember,
-  send: (signal: AbortSignal) => Promise<Outcome>,
-  scope = place.alias?.scope,
-): Future<T> {
-  const { method, params } = asking;
-  const url = place.name;
-  return new Future<T>(send, {
-    ...{ method, url, params, dbname: member.database },
-    ...{ owner, meta, filter, callback, timeout, useCache },
-    cacheable: asking.asked && new AskedOnce(asking, scope ?? serverKey(member)),
-  });
-}
-
-/** What the same requests to a database have in common. */
-class AskedOnce implements Cacheable {
-  readonly #asking: Asking;
-  readonly #scope: string;
-
-  constructor(asking: Asking, scope: string) {
-    this.#asking = asking;
-    this.#scope = scope;
-  }
-
-  cacheKey(): string {
-    const { method, asked } = this.#asking;
-    return keyOf([this.#scope, method, asked!()]);
-  }
+  cacheable: Cacheable,
+): FutureInit<T> {
+  return {
+    method,
+    url: place.name,
+    params,
+    dbname: member.database,
+    owner,
+    meta: options.meta,
+    filter: options.filter,
+    callback: options.callback,
+    timeout: options.timeout,
+    useCache: options.useCache,
+    cacheable,
+  };
 }
 
 function serverKey({ key, user, password, database }: AliasMember): string {
   return JSON.stringify([key, user, password, database]);
-}
-
-async function balanced(alias: Alias, asking: Asking, signal: AbortSignal): Promise<Outcome> {
-  watchHealth(alias);
-  const { outcome } = await deliver<AliasMember, Outcome>(alias.balancer, {
-    ask: (member, stop) => asking.ask(member, stop),
-    load: (member) => asking.load(member),
-    unavailable: (error) => failedOutcome(unavailable(alias, error), 2, 500),
-    // what a statement does is not known here
-    repeatable: false,
-  }, signal);
-  return outcome;
 }
 
 function withoutPassword(address: string): string {

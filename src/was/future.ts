@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Deadline, type Expiring } from "../core/deadline.ts";
 import { isDevel } from "../core/environment.ts";
 import {
   asError,
@@ -86,15 +87,15 @@ const FAILED = "502 Bad Gateway";
  *
  * At the deadline the connection is closed and the result has status 1; an answer after that is lost.
  */
-export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin {
+export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin, Expiring {
   readonly #init: FutureInit<T>;
   readonly #startedAt = performance.now();
   // these two are for requests that are sent, not for those a kept result answers
-  #abort!: AbortController;
+  #deadline: Deadline | undefined;
   #caller: { stack?: string } | undefined;
-  readonly #arrival: Promise<Result<T>>;
-  #resolve!: (result: Result<T>) => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #arrival: Promise<Result<T>> | undefined;
+  /** Called with the result, in this order. */
+  #waiting: ((result: Result<T>) => void)[] | undefined;
   #over = false;
   #settled: Result<T> | undefined;
   #dispatched = false;
@@ -111,16 +112,15 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   constructor(send: Send, init: FutureInit<T>) {
     const seconds = checkedSeconds(init.timeout ?? DEFAULT_TIMEOUT_SECONDS);
     this.#init = init;
-    this.#arrival = new Promise((resolve) => this.#resolve = resolve);
     if (resultCache.active && this.#takeKept()) return;
-    this.#abort = new AbortController();
+    this.#deadline = new Deadline(this);
     keepsCallers ??= isDevel();
     if (keepsCallers) {
       this.#caller = {};
       // the frames are kept in a raw form; making text of them is left to failures
       Error.captureStackTrace(this.#caller, Future);
     }
-    this.#timer = setTimeout(() => this.#expire(), seconds * 1000);
+    this.#deadline.set(this.#startedAt, seconds * 1000);
     if (!(resultCache.active && this.#startShared(send))) this.#start(send);
   }
 
@@ -154,8 +154,8 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   dispatch(timeout?: number, options?: DispatchOptions): Promise<Result<T>> {
     this.#prepare(timeout, options);
     return options?.reraise === true
-      ? quiet(this.#arrival.then((result) => result.reraise()))
-      : this.#arrival;
+      ? this.#andThen((result) => result.reraise())
+      : this.#arrived();
   }
 
   /** Same as {@link dispatch}. @deprecated Use `dispatch`. */
@@ -175,9 +175,9 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
    */
   wait(timeout?: number, reraise = true): Promise<void> {
     this.#prepare(timeout);
-    return quiet(this.#arrival.then((result) => {
+    return this.#andThen((result) => {
       if (reraise) result.reraise();
-    }));
+    });
   }
 
   /**
@@ -282,7 +282,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     if (this.#over || this.#flight !== undefined || this.#sending === undefined) return;
     const key = this.cacheKey;
     if (key === undefined) return;
-    this.#flight = new Flight(this.#sending, this.requestedAt, this.#abort);
+    this.#flight = new Flight(this.#sending, this.requestedAt, this.#deadline!);
     resultCache.share(key, this.#flight);
   }
 
@@ -292,7 +292,43 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     onError?: ((error: unknown) => B | PromiseLike<B>) | null,
   ): Promise<A | B> {
     this.#dispatched = true;
-    return this.#arrival.then(onResult, onError);
+    return this.#arrived().then(onResult, onError);
+  }
+
+  /** The promise of the result. */
+  #arrived(): Promise<Result<T>> {
+    return this.#arrival ??= this.#settled !== undefined
+      ? Promise.resolve(this.#settled)
+      : new Promise((resolve) => this.#whenSettled(resolve));
+  }
+
+  #whenSettled(call: (result: Result<T>) => void): void {
+    if (this.#waiting === undefined) this.#waiting = [call];
+    else this.#waiting.push(call);
+  }
+
+  /**
+   * A promise of what is made of the result. Its rejection does not end the process when nobody waits
+   * for it: the failure is in the log already, and whoever does wait still gets it.
+   */
+  #andThen<R>(make: (result: Result<T>) => R): Promise<R> {
+    const promise = new Promise<R>((resolve, reject) => {
+      const call = (result: Result<T>) => {
+        let made: R;
+        try {
+          made = make(result);
+        } catch (error) {
+          reject(error);
+          promise.catch(() => {});
+          return;
+        }
+        resolve(made);
+      };
+      const settled = this.#settled;
+      if (settled === undefined) this.#whenSettled(call);
+      else queueMicrotask(() => call(settled));
+    });
+    return promise;
   }
 
   #prepare(timeout: number | undefined, options?: DispatchOptions): void {
@@ -302,10 +338,8 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
       if (options.cache !== undefined) this.cache(options.cache, options.cacheIf);
     }
     if (timeout === undefined || timeout === null) return;
-    const ms = checkedSeconds(timeout) * 1000 - (performance.now() - this.#startedAt);
-    if (this.#over) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#expire(), Math.max(0, ms));
+    const ms = checkedSeconds(timeout) * 1000;
+    if (!this.#over) this.#deadline?.set(this.#startedAt, ms);
   }
 
   #orThrow<R>(
@@ -321,31 +355,43 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     // a status that cannot be used is the caller's mistake, and must not wait for a failure to show
     if (status !== FAILED) new HttpError(status);
     this.#prepare(timeout as number | undefined, options as DispatchOptions | undefined);
-    return quiet(this.#arrival.then((result) => {
+    return this.#andThen((result) => {
       if (result.succeeded) return value(result, status);
       throw new HttpError(status, "", { cause: errorOf(result) });
-    }));
+    });
   }
 
-  async #start(send: Send): Promise<void> {
-    let outcome: Outcome;
+  #start(send: Send): void {
+    let sending: Promise<Outcome>;
     try {
-      outcome = await (this.#sending = send(this.#abort.signal));
+      sending = send(this.#deadline!);
     } catch (thrown) {
-      // clients report failures as outcomes; one that throws has a defect worth its stack
-      this.#init.owner.traceback(thrown);
-      outcome = failedOutcome(asError(thrown), 2, 701);
+      return this.#thrown(thrown);
     }
+    this.#sending = sending;
+    sending.then((outcome) => this.#answered(outcome), (thrown) => this.#thrown(thrown));
+  }
+
+  /** Clients report failures as outcomes; one that throws has a defect worth its stack. */
+  #thrown(thrown: unknown): void {
+    this.#init.owner.traceback(thrown);
+    this.#answered(failedOutcome(asError(thrown), 2, 701));
+  }
+
+  #answered(outcome: Outcome): void {
     // this runs before any of those who take part goes on, and before filters can change the data
     if (this.#flight !== undefined && isKeepable(outcome)) this.#flight.kept = keep(outcome);
-    if (this.#over) {
-      await outcome.body?.cancel();
-      return;
-    }
-    await this.#settle(outcome);
+    if (!this.#over) this.#settle(outcome);
+    else if (outcome.body !== undefined) this.#discard(outcome.body);
   }
 
-  #expire(): void {
+  /** An answer that came too late. */
+  #discard(body: ReadableStream<Uint8Array>): void {
+    body.cancel().catch((error: unknown) => this.#init.owner.traceback(error));
+  }
+
+  /** Ends the request at its deadline. @internal */
+  expire(): void {
     if (this.#over) return;
     const ms = Math.round(performance.now() - this.#startedAt);
     const { method, url } = this.#init;
@@ -353,7 +399,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     this.#settle(failedOutcome(error, 1, 730));
     // others who take part in this request go on waiting
     if (this.#flight !== undefined) this.#flight.leave(error);
-    else this.#abort.abort(error);
+    else this.#deadline?.abort(error);
   }
 
   /** Takes a kept result, if there is one. */
@@ -388,40 +434,64 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     return true;
   }
 
-  async #takePart(flight: Flight<Outcome, KeptOutcome>): Promise<void> {
-    let outcome: Outcome;
-    try {
-      outcome = await flight.answer;
-    } catch (thrown) {
-      outcome = failedOutcome(asError(thrown), 2, 701);
-    }
-    if (this.#over) return;
-    await this.#settle(flight.kept === undefined ? outcome : new KeptView(flight.kept));
+  #takePart(flight: Flight<Outcome, KeptOutcome>): void {
+    const take = (outcome: Outcome) => {
+      if (this.#over) return;
+      this.#settle(flight.kept === undefined ? outcome : new KeptView(flight.kept));
+    };
+    flight.answer.then(take, (thrown) => take(failedOutcome(asError(thrown), 2, 701)));
   }
 
-  async #settle(outcome: Outcome): Promise<void> {
+  #settle(outcome: Outcome): void {
     this.#over = true;
-    clearTimeout(this.#timer);
-    const { filter, callback, owner } = this.#init;
-    let result = new Result<T>(outcome, this.#init, this);
+    this.#deadline?.clear();
+    const { filter } = this.#init;
+    const result = new Result<T>(outcome, this.#init, this);
     if (this.#caching !== undefined) result.cache(this.#caching.seconds, this.#caching.codes);
     if (outcome.status !== 3) this.#note(result);
     else if (filter !== undefined) {
-      try {
-        await filter(result);
-      } catch (thrown) {
-        owner.traceback(thrown);
-        result = new Result<T>(failedOutcome(asError(thrown), 2, 701), this.#init);
-      }
+      this.#filter(result, filter);
+      return;
     }
-    this.#settled = result;
-    this.#resolve(result);
-    if (callback === undefined) return;
+    this.#deliver(result);
+  }
+
+  async #filter(result: Result<T>, filter: (result: Result<T>) => unknown): Promise<void> {
+    let filtered = result;
     try {
+      const made = this.#made();
+      if (made !== undefined) await made;
+      await filter(result);
+    } catch (thrown) {
+      this.#init.owner.traceback(thrown);
+      filtered = new Result<T>(failedOutcome(asError(thrown), 2, 701), this.#init);
+    }
+    this.#deliver(filtered);
+  }
+
+  /** Hands the result to those who wait. */
+  #deliver(result: Result<T>): void {
+    this.#settled = result;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined) { for (const call of waiting) call(result); }
+    const { callback } = this.#init;
+    if (callback !== undefined) this.#callBack(result, callback);
+  }
+
+  /** A kept result is there before whoever asked for it has his future. */
+  #made(): Promise<void> | undefined {
+    return this.#deadline === undefined ? Promise.resolve() : undefined;
+  }
+
+  async #callBack(result: Result<T>, callback: ResultCallback<T>): Promise<void> {
+    try {
+      const made = this.#made();
+      if (made !== undefined) await made;
       if (typeof callback === "function") await callback(result);
       else await callback[0](result, ...callback.slice(1));
     } catch (thrown) {
-      owner.traceback(thrown);
+      this.#init.owner.traceback(thrown);
     }
   }
 
@@ -514,15 +584,6 @@ function dataOf<T>(result: Result<T>, status: string | number): T {
     if (cause instanceof ProtocolError) throw new HttpError(status, "", { cause });
     throw cause;
   }
-}
-
-/**
- * Keeps a rejection nobody waits for from ending the process: the failure is in the log already, and
- * whoever does wait still gets it.
- */
-function quiet<R>(promise: Promise<R>): Promise<R> {
-  promise.catch(() => {});
-  return promise;
 }
 
 /**

@@ -4,12 +4,13 @@
  * @module
  */
 
+import type { StopSignal } from "../core/stop.ts";
 import type { Outcome } from "../clients/contract.ts";
 import type { HttpClient } from "../clients/http/client.ts";
 import { flattenHeaders, type HttpRequest } from "../clients/http/request.ts";
-import { asError, ProtocolError } from "../core/errors.ts";
+import { asError, type BackendError, ProtocolError } from "../core/errors.ts";
 import type { BalanceFacts } from "../net/balance/policy.ts";
-import { deliver } from "../net/deliver.ts";
+import { deliver, type Delivery } from "../net/deliver.ts";
 import { nameFailure, unavailable, watchHealth } from "./delivery.ts";
 import { type Alias, type AliasMember, splitAliasPath } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
@@ -245,7 +246,7 @@ class PreparedRequest implements Cacheable {
   }
 
   /** Sends it. An answer of a type that was not asked for is a failure. */
-  send(signal: AbortSignal): Promise<Outcome> {
+  send(signal: StopSignal): Promise<Outcome> {
     const accept = this.#accept;
     const answer = this.#cachedOrSent(signal);
     return accept === undefined
@@ -254,7 +255,7 @@ class PreparedRequest implements Cacheable {
   }
 
   /** Sends it, unless there is an answer to it in the cache file system. */
-  #cachedOrSent(signal: AbortSignal): Promise<Outcome> {
+  #cachedOrSent(signal: StopSignal): Promise<Outcome> {
     const request = this.#request;
     if (!isCachedRequest(request)) return this.#send(signal);
     const members = this.#member === undefined ? this.#alias?.members ?? [] : [this.#member];
@@ -262,13 +263,13 @@ class PreparedRequest implements Cacheable {
     return throughCache(request, place, this.#own, (stop) => this.#send(stop), signal);
   }
 
-  #send(signal: AbortSignal): Promise<Outcome> {
+  #send(signal: StopSignal): Promise<Outcome> {
     const client = backends.get("http", loadHttpClient);
     if (!(client instanceof Promise)) return this.#sendBy(client, signal);
     return client.then((ready) => this.#sendBy(ready, signal));
   }
 
-  #sendBy(client: HttpClient, signal: AbortSignal): Promise<Outcome> {
+  #sendBy(client: HttpClient, signal: StopSignal): Promise<Outcome> {
     const request = this.#request;
     const alias = this.#alias;
     if (alias === undefined) return client.send(request, signal);
@@ -278,20 +279,58 @@ class PreparedRequest implements Cacheable {
     return this.#deliver(client, alias, signal);
   }
 
-  async #deliver(client: HttpClient, alias: Alias, signal: AbortSignal): Promise<Outcome> {
-    const request = this.#request;
+  #deliver(client: HttpClient, alias: Alias, signal: StopSignal): Promise<Outcome> {
     const { balancer } = alias;
     watchHealth(alias);
-    const { outcome, attempts } = await deliver<AliasMember, Outcome>(balancer, {
-      ask: (member, stop) => client.send(addressedTo(request, alias, member), stop),
-      load: (member) => client.load(member.key),
-      unavailable: (error) => failedOutcome(unavailable(alias, error), 2, 714),
-      repeatable: isRepeatable(request, balancer.retry?.methods),
-      facts: balancer.needsFacts ? this.#requester.balanceFacts() : undefined,
-      hedgeMs: this.#hedgeMs,
-    }, signal);
-    if (outcome.error !== undefined) nameFailure(outcome.error, alias, attempts);
-    return outcome;
+    const delivery = new HttpDelivery(
+      client,
+      this.#request,
+      alias,
+      balancer.needsFacts ? this.#requester.balanceFacts() : undefined,
+      this.#hedgeMs,
+    );
+    return deliver<AliasMember, Outcome>(balancer, delivery, signal).then((outcome) => {
+      if (outcome.error !== undefined) nameFailure(outcome.error, alias, delivery.attempts);
+      return outcome;
+    });
+  }
+}
+
+/** A request on its way to a member of an alias. */
+class HttpDelivery implements Delivery<AliasMember, Outcome> {
+  readonly repeatable: boolean;
+  readonly facts: BalanceFacts | undefined;
+  readonly hedgeMs: number | undefined;
+  attempts = 0;
+  readonly #client: HttpClient;
+  readonly #request: HttpRequest;
+  readonly #alias: Alias;
+
+  constructor(
+    client: HttpClient,
+    request: HttpRequest,
+    alias: Alias,
+    facts: BalanceFacts | undefined,
+    hedgeMs: number | undefined,
+  ) {
+    this.#client = client;
+    this.#request = request;
+    this.#alias = alias;
+    this.repeatable = isRepeatable(request, alias.balancer.retry?.methods);
+    this.facts = facts;
+    this.hedgeMs = hedgeMs;
+  }
+
+  ask(member: AliasMember, signal: StopSignal): Promise<Outcome> {
+    return this.#client.send(addressedTo(this.#request, this.#alias, member), signal);
+  }
+
+  load({ key }: AliasMember): number {
+    return this.#client.load(key);
+  }
+
+  unavailable(error: BackendError): Outcome {
+    return failedOutcome(unavailable(this.#alias, error), 2, 714);
   }
 }
 

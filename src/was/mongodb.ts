@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Outcome } from "../clients/contract.ts";
+import type { StopSignal } from "../core/stop.ts";
 import type { MongodbClient } from "../clients/mongodb/client.ts";
 import {
   MONGO_OPERATIONS,
@@ -17,10 +19,10 @@ import {
 import type { AliasMember } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
 import {
-  type Asking,
   type DatabaseAuth,
   type DatabaseOptions,
   type DatabaseOwner,
+  DatabaseRequest,
   findPlace,
   needAlias,
   needNoCallback,
@@ -168,7 +170,7 @@ export function mongodbMethod(owner: DatabaseOwner): MongodbMethod {
       options,
       (text) => serverMember(text, "mongodb", { dbname, auth, ssl: options.ssl, ca: options.ca }),
     );
-    return operations((asking) => startOnOne(owner, place, asking, options), place, options);
+    return operations((request) => startOnOne(owner, request, options), place, options);
   };
   method.lb = (target: string, options: MongoOptions = {}) => {
     needAlias("balance", target);
@@ -179,7 +181,7 @@ export function mongodbMethod(owner: DatabaseOwner): MongodbMethod {
     needNoCallback(target, options);
     const place = findPlace(owner, "mongodb", "MongoDB", target, { ...options });
     return operations(
-      (asking) => startOnAll(owner, place, asking, options),
+      (request) => startOnAll(owner, request, options),
       place,
       {},
     ) as unknown as MongoGroup;
@@ -188,28 +190,49 @@ export function mongodbMethod(owner: DatabaseOwner): MongodbMethod {
 }
 
 function operations(
-  start: (asking: Asking) => unknown,
+  start: (request: DatabaseRequest) => unknown,
   place: Place,
   options: MongoOptions,
 ): MongoDatabase {
-  const target = (member: AliasMember) => targetOf(place, member, options);
-  const call = (name: MongoOperationName, args: readonly unknown[]) => {
-    const operation: MongoOperation = mongoOperation(name, args);
-    return start({
-      method: name.toUpperCase(),
-      params: args,
-      ...operation.read && { asked: () => told(args) },
-      load: (member) => backends.peek<MongodbClient>("mongodb")?.load(target(member)) ?? 0,
-      async ask(member, signal) {
-        const client = backends.get("mongodb", loadClient);
-        const ready = client instanceof Promise ? await client : client;
-        return await ready.send(target(member), operation, signal);
-      },
-    });
-  };
   return Object.fromEntries(
-    MONGO_OPERATIONS.map((name) => [name, (...args: unknown[]) => call(name, args)]),
+    MONGO_OPERATIONS.map((name) => [
+      name,
+      (...args: unknown[]) => start(new MongoRequest(place, name, args, options)),
+    ]),
   ) as unknown as MongoDatabase;
+}
+
+class MongoRequest extends DatabaseRequest {
+  readonly #operation: MongoOperation;
+  readonly #options: MongoOptions;
+
+  constructor(
+    place: Place,
+    name: MongoOperationName,
+    args: readonly unknown[],
+    options: MongoOptions,
+  ) {
+    super(place, name.toUpperCase(), args);
+    this.#operation = mongoOperation(name, args);
+    this.#options = options;
+  }
+
+  ask(member: AliasMember, signal: StopSignal): Promise<Outcome> {
+    const client = backends.get("mongodb", loadClient);
+    const target = targetOf(this.place, member, this.#options);
+    return client instanceof Promise
+      ? client.then((ready) => ready.send(target, this.#operation, signal))
+      : client.send(target, this.#operation, signal);
+  }
+
+  load(member: AliasMember): number {
+    const client = backends.peek<MongodbClient>("mongodb");
+    return client?.load(targetOf(this.place, member, this.#options)) ?? 0;
+  }
+
+  protected asked(): unknown {
+    return this.#operation.read ? told(this.params) : undefined;
+  }
 }
 
 /**

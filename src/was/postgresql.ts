@@ -4,15 +4,17 @@
  * @module
  */
 
+import type { Outcome } from "../clients/contract.ts";
+import type { StopSignal } from "../core/stop.ts";
 import type { PostgresqlClient } from "../clients/postgresql/client.ts";
 import { type StatementInput, toStatements } from "../clients/statement.ts";
 import type { AliasMember } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
 import {
-  type Asking,
   type DatabaseAuth,
   type DatabaseOptions,
   type DatabaseOwner,
+  DatabaseRequest,
   findPlace,
   needAlias,
   needNoCallback,
@@ -66,7 +68,8 @@ export function postgresqlMethod(owner: DatabaseOwner): PostgresqlMethod {
     return new SqlHandle<Future<T>>(
       "postgresql",
       owner.sqlMaps,
-      (sql, params) => startOnOne<T>(owner, place, statement(place, sql, params, options), options),
+      (sql, params) =>
+        startOnOne<T>(owner, new PostgresqlRequest(place, sql, params, options), options),
     ) as SqlDatabase<T>;
   };
   method.lb = <T>(target: string, options: DatabaseOptions<T> = {}) => {
@@ -80,7 +83,7 @@ export function postgresqlMethod(owner: DatabaseOwner): PostgresqlMethod {
     return new SqlHandle<MapFuture<T>>(
       "postgresql",
       owner.sqlMaps,
-      (sql, params) => startOnAll<T>(owner, place, statement(place, sql, params, {}), options),
+      (sql, params) => startOnAll<T>(owner, new PostgresqlRequest(place, sql, params, {}), options),
     ) as SqlGroup<T>;
   };
   return method as PostgresqlMethod;
@@ -91,22 +94,39 @@ async function loadClient(): Promise<PostgresqlClient> {
   return new PostgresqlClient({ idleSeconds: backendKeepAlive });
 }
 
-function statement<T>(
-  place: Place,
-  sql: StatementInput,
-  params: readonly unknown[],
-  options: ServerOptions<T>,
-): Asking {
-  const target = (member: AliasMember) => targetOf(place, member, options);
-  return {
-    method: "EXECUTE",
-    asked: () => toStatements(sql, params),
-    params,
-    load: (member) => backends.peek<PostgresqlClient>("postgresql")?.load(target(member)) ?? 0,
-    async ask(member, signal) {
-      const client = backends.get("postgresql", loadClient);
-      const ready = client instanceof Promise ? await client : client;
-      return await ready.send(target(member), sql, params, signal);
-    },
-  };
+class PostgresqlRequest extends DatabaseRequest {
+  readonly #sql: StatementInput;
+  readonly #options: ServerOptions<never>;
+
+  constructor(
+    place: Place,
+    sql: StatementInput,
+    params: readonly unknown[],
+    options: ServerOptions<never>,
+  ) {
+    super(place, "EXECUTE", params);
+    this.#sql = sql;
+    this.#options = options;
+  }
+
+  ask(member: AliasMember, signal: StopSignal): Promise<Outcome> {
+    const client = backends.get("postgresql", loadClient);
+    return client instanceof Promise
+      ? client.then((ready) => this.#send(ready, member, signal))
+      : this.#send(client, member, signal);
+  }
+
+  load(member: AliasMember): number {
+    const client = backends.peek<PostgresqlClient>("postgresql");
+    return client?.load(targetOf(this.place, member, this.#options)) ?? 0;
+  }
+
+  protected asked(): unknown {
+    return toStatements(this.#sql, this.params as readonly unknown[]);
+  }
+
+  #send(client: PostgresqlClient, member: AliasMember, signal: StopSignal): Promise<Outcome> {
+    const target = targetOf(this.place, member, this.#options);
+    return client.send(target, this.#sql, this.params as readonly unknown[], signal);
+  }
 }

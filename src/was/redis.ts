@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { StopSignal } from "../core/stop.ts";
 import type { Outcome } from "../clients/contract.ts";
 import type { DatabaseTarget } from "../clients/database.ts";
 import type { RedisClient } from "../clients/redis/client.ts";
@@ -11,9 +12,9 @@ import { readsOnly, type RedisCommand, type RedisValue } from "../clients/redis/
 import type { AliasMember } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
 import {
-  type Asking,
   type DatabaseOptions,
   type DatabaseOwner,
+  DatabaseRequest,
   findPlace,
   needAlias,
   needNoCallback,
@@ -281,7 +282,11 @@ export function redisMethod(owner: DatabaseOwner): RedisMethod {
       { ...options },
       (text) => serverMember(text, "redis", { dbname: dbno, ssl: options.ssl, ca: options.ca }),
     );
-    return commands((asking) => startOnOne(owner, place, asking, options), place, options);
+    return new RedisHandle(
+      (request) => startOnOne(owner, request, options),
+      place,
+      options,
+    ) as unknown as RedisDatabase;
   };
   method.lb = (target: string, options: RedisOptions = {}) => {
     needAlias("balance", target);
@@ -291,8 +296,8 @@ export function redisMethod(owner: DatabaseOwner): RedisMethod {
     needAlias("map", target);
     needNoCallback(target, options);
     const place = findPlace(owner, "redis", "Redis", target, { ...options });
-    return commands(
-      (asking) => startOnAll(owner, place, asking, options),
+    return new RedisHandle(
+      (request) => startOnAll(owner, request, options),
       place,
       {},
     ) as unknown as RedisGroup;
@@ -306,48 +311,114 @@ function databaseNumber(value: unknown): string {
   throw new TypeError(`Cannot use ${JSON.stringify(value)} as the number of a Redis database`);
 }
 
-type Ask = (client: RedisClient, target: DatabaseTarget, signal: AbortSignal) => Promise<Outcome>;
+class RedisRequest extends DatabaseRequest {
+  readonly #command: RedisCommand;
+  readonly #options: RedisOptions;
+
+  constructor(place: Place, command: RedisCommand, options: RedisOptions) {
+    super(place, String(command[0]).toUpperCase(), command.slice(1));
+    this.#command = command;
+    this.#options = options;
+  }
+
+  ask(member: AliasMember, signal: StopSignal): Promise<Outcome> {
+    const client = backends.get("redis", loadClient);
+    return client instanceof Promise
+      ? client.then((ready) => this.sendBy(ready, this.#target(member), signal))
+      : this.sendBy(client, this.#target(member), signal);
+  }
+
+  load(member: AliasMember): number {
+    return backends.peek<RedisClient>("redis")?.load(this.#target(member)) ?? 0;
+  }
+
+  protected asked(): unknown {
+    const command = this.#command;
+    return typeof command[0] === "string" && readsOnly(command) ? command : undefined;
+  }
+
+  protected sendBy(
+    client: RedisClient,
+    target: DatabaseTarget,
+    signal: StopSignal,
+  ): Promise<Outcome> {
+    return client.send(target, this.#command, signal);
+  }
+
+  #target(member: AliasMember): DatabaseTarget {
+    return targetOf(this.place, member, this.#options);
+  }
+}
+
+class RedisTransaction extends RedisRequest {
+  readonly #commands: readonly RedisCommand[];
+
+  constructor(place: Place, commands: readonly RedisCommand[], options: RedisOptions) {
+    super(place, ["multi", commands as never], options);
+    this.#commands = commands;
+  }
+
+  protected override asked(): undefined {
+    return undefined;
+  }
+
+  protected override sendBy(
+    client: RedisClient,
+    target: DatabaseTarget,
+    signal: StopSignal,
+  ): Promise<Outcome> {
+    return client.transaction(target, this.#commands, signal);
+  }
+}
 
 /** The object whose methods are commands. */
-function commands(
-  start: (asking: Asking) => unknown,
-  place: Place,
-  options: RedisOptions,
-): RedisDatabase {
-  const asking = (method: string, params: unknown, ask: Ask, reads: boolean): Asking => {
-    const target = (member: AliasMember) => targetOf(place, member, options);
-    return {
-      method,
-      params,
-      ...reads && { asked: () => [method, params] },
-      load: (member) => backends.peek<RedisClient>("redis")?.load(target(member)) ?? 0,
-      async ask(member, signal) {
-        const client = backends.get("redis", loadClient);
-        const ready = client instanceof Promise ? await client : client;
-        return await ask(ready, target(member), signal);
-      },
-    };
-  };
-  const call = (name: string, ...args: RedisValue[]) => {
-    const command: RedisCommand = [name, ...args];
-    const reads = typeof name === "string" && readsOnly(command);
-    const ask: Ask = (client, target, signal) => client.send(target, command, signal);
-    return start(asking(String(name).toUpperCase(), args, ask, reads));
-  };
-  const multi = (list: readonly RedisCommand[]) =>
-    start(asking(
-      ...["MULTI", list] as const,
-      (client, target, signal) => client.transaction(target, list, signal),
-      false,
-    ));
-  return new Proxy({ call, multi } as unknown as Record<string, unknown>, {
-    get(members, name) {
-      // a promise would be waited for, and tools look at these
-      if (typeof name === "symbol" || name === "then" || name === "toJSON") return undefined;
-      return members[name] ??= (...args: RedisValue[]) => call(name, ...args);
-    },
-  }) as unknown as RedisDatabase;
+class RedisHandle {
+  readonly #start: (request: DatabaseRequest) => unknown;
+  readonly #place: Place;
+  readonly #options: RedisOptions;
+
+  constructor(
+    start: (request: DatabaseRequest) => unknown,
+    place: Place,
+    options: RedisOptions,
+  ) {
+    this.#start = start;
+    this.#place = place;
+    this.#options = options;
+  }
+
+  call(...command: RedisCommand): unknown {
+    return this.#start(new RedisRequest(this.#place, command, this.#options));
+  }
+
+  multi(commands: readonly RedisCommand[]): unknown {
+    return this.#start(new RedisTransaction(this.#place, commands, this.#options));
+  }
 }
+
+/** Names kept as methods; those beyond work as well. */
+const MAX_METHODS = 1000;
+let methods = 0;
+
+/** A name that is used for the first time becomes a method of all handles. */
+Object.setPrototypeOf(
+  RedisHandle.prototype,
+  new Proxy(Object.prototype, {
+    get(target, name) {
+      // a promise would be waited for, and tools look at these
+      if (typeof name === "symbol" || name === "then" || name === "toJSON" || name in target) {
+        return Reflect.get(target, name);
+      }
+      const method = function (this: RedisHandle, ...args: RedisValue[]) {
+        return this.call(name, ...args);
+      };
+      if (methods++ < MAX_METHODS) {
+        Object.defineProperty(RedisHandle.prototype, name, { value: method, configurable: true });
+      }
+      return method;
+    },
+  }),
+);
 
 async function loadClient(): Promise<RedisClient> {
   const { RedisClient } = await import("../clients/redis/client.ts");

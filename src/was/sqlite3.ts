@@ -4,15 +4,18 @@
  * @module
  */
 
+import type { Outcome } from "../clients/contract.ts";
+import type { StopSignal } from "../core/stop.ts";
 import { type StatementInput, toStatements } from "../clients/statement.ts";
 import type { AliasMember } from "./aliases.ts";
 import {
-  type Asking,
   type DatabaseOptions,
   type DatabaseOwner,
+  DatabaseRequest,
   findPlace,
   needAlias,
   needNoCallback,
+  type Place,
   type Row,
   startOnAll,
   startOnOne,
@@ -55,7 +58,7 @@ export function sqlite3Method(owner: DatabaseOwner): Sqlite3Method {
     return new SqlHandle<Future<T>>(
       "sqlite3",
       owner.sqlMaps,
-      (sql, params) => startOnOne<T>(owner, place, statement(owner, sql, params), options),
+      (sql, params) => startOnOne<T>(owner, new Sqlite3Request(owner, place, sql, params), options),
     ) as SqlDatabase<T>;
   };
   method.lb = <T>(target: string, options: DatabaseOptions<T> = {}) => {
@@ -69,7 +72,7 @@ export function sqlite3Method(owner: DatabaseOwner): Sqlite3Method {
     return new SqlHandle<MapFuture<T>>(
       "sqlite3",
       owner.sqlMaps,
-      (sql, params) => startOnAll<T>(owner, place, statement(owner, sql, params), options),
+      (sql, params) => startOnAll<T>(owner, new Sqlite3Request(owner, place, sql, params), options),
     ) as SqlGroup<T>;
   };
   return method as Sqlite3Method;
@@ -78,25 +81,42 @@ export function sqlite3Method(owner: DatabaseOwner): Sqlite3Method {
 /** Statements under way by file, for choosing the member with the least load. */
 const running = new Map<string, number>();
 
-function statement(owner: DatabaseOwner, sql: StatementInput, params: readonly unknown[]): Asking {
-  return {
-    method: "EXECUTE",
-    asked: () => toStatements(sql, params),
-    params,
-    load: ({ database }) => running.get(database) ?? 0,
-    async ask({ database: file }, signal) {
-      running.set(file, (running.get(file) ?? 0) + 1);
-      try {
-        // Loaded with the first statement, so that an app without one does not pay for it.
-        const { sqlite3Send } = await import("../clients/sqlite3/client.ts");
-        return await sqlite3Send(await owner.offloadPool(), file, sql, params)(signal);
-      } finally {
-        const left = running.get(file)! - 1;
-        if (left === 0) running.delete(file);
-        else running.set(file, left);
-      }
-    },
-  };
+class Sqlite3Request extends DatabaseRequest {
+  readonly #owner: DatabaseOwner;
+  readonly #sql: StatementInput;
+
+  constructor(
+    owner: DatabaseOwner,
+    place: Place,
+    sql: StatementInput,
+    params: readonly unknown[],
+  ) {
+    super(place, "EXECUTE", params);
+    this.#owner = owner;
+    this.#sql = sql;
+  }
+
+  async ask({ database: file }: AliasMember, signal: StopSignal): Promise<Outcome> {
+    running.set(file, (running.get(file) ?? 0) + 1);
+    try {
+      // Loaded with the first statement, so that an app without one does not pay for it.
+      const { sqlite3Send } = await import("../clients/sqlite3/client.ts");
+      const pool = await this.#owner.offloadPool();
+      return await sqlite3Send(pool, file, this.#sql, this.params as readonly unknown[])(signal);
+    } finally {
+      const left = running.get(file)! - 1;
+      if (left === 0) running.delete(file);
+      else running.set(file, left);
+    }
+  }
+
+  load({ database }: AliasMember): number {
+    return running.get(database) ?? 0;
+  }
+
+  protected asked(): unknown {
+    return toStatements(this.#sql, this.params as readonly unknown[]);
+  }
 }
 
 /** A file that was named itself. */

@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { StopSignal } from "../../core/stop.ts";
 import { asError, BackendTimeoutError } from "../../core/errors.ts";
 import { dial } from "../../net/connect.ts";
 import { Http1Connection } from "../../net/http1_connection.ts";
@@ -57,7 +58,7 @@ export class HttpClient implements Client {
   }
 
   /** Sends a request. Never rejects. */
-  async send(first: HttpRequest, signal: AbortSignal): Promise<Outcome> {
+  async send(first: HttpRequest, signal: StopSignal): Promise<Outcome> {
     let request = first;
     const history: Outcome[] = [];
     const maxRedirects = request.maxRedirects ?? MAX_REDIRECTS;
@@ -118,7 +119,7 @@ export class HttpClient implements Client {
   async #authorized(
     request: HttpRequest,
     target: Target,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<HttpOutcome> {
     const origin = `${target.scheme}://${target.authority}`;
     let authorization = await this.#authenticator.first(request, origin, target.path);
@@ -144,7 +145,7 @@ export class HttpClient implements Client {
     request: HttpRequest,
     target: Target,
     authorization: string | undefined,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<HttpOutcome> {
     signal.throwIfAborted();
     const pool = this.#poolOf(request, target);
@@ -180,7 +181,7 @@ export class HttpClient implements Client {
     request: HttpRequest,
     target: Target,
     authorization: string | undefined,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<HttpOutcome> {
     const abort = () => connection.close();
     signal.addEventListener("abort", abort);
@@ -273,7 +274,7 @@ function noted(error: unknown, request: HttpRequest, connection: Http1Connection
 function failure(
   error: unknown,
   request: HttpRequest,
-  signal: AbortSignal,
+  signal: StopSignal,
   first: boolean,
 ): HttpOutcome {
   const node = request.node ?? "";

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { abortSignalOf, type StopSignal } from "../../core/stop.ts";
 import type { MongoClient } from "mongodb";
 import { asError, BackendError, ConnectError, PoolExhaustedError } from "../../core/errors.ts";
 import { closeQuietly, dial } from "../../net/connect.ts";
@@ -118,7 +119,7 @@ export class MongodbClient implements Client {
   async send(
     target: DatabaseTarget,
     operation: MongoOperation,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Outcome> {
     const server = this.#serverOf(target);
     const most = (target.maxConnections ?? MAX_CONNECTIONS) + MAX_WAITING;
@@ -209,17 +210,19 @@ export class MongodbClient implements Client {
     return server;
   }
 
-  async #driver(server: Server, signal: AbortSignal): Promise<Driver> {
+  async #driver(server: Server, signal: StopSignal): Promise<Driver> {
     if (server.driver?.usable) return server.driver;
     return server.driver = await server.opening.wait(signal);
   }
 
   /** Makes a driver instance for a server that is there. */
-  async #open(target: DatabaseTarget, signal: AbortSignal): Promise<Driver> {
+  async #open(target: DatabaseTarget, signal: StopSignal): Promise<Driver> {
     const { host, port, user, password, tls, caCerts, alias, node } = target;
     try {
       // the driver waits for a server that is away; this says at once that it is
-      closeQuietly((await dial({ hostname: host, port, tls: false, signal })).conn);
+      closeQuietly(
+        (await dial({ hostname: host, port, tls: false, signal: abortSignalOf(signal) })).conn,
+      );
       signal.throwIfAborted();
       // loaded with the first operation
       const { MongoClient } = await import("mongodb");
@@ -274,11 +277,14 @@ export class MongodbClient implements Client {
     driver: Driver,
     target: DatabaseTarget,
     operation: MongoOperation,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<unknown> {
     driver.live++;
     let settled = false;
-    const running = operation.run(driver.client.db(target.database || "test"), signal);
+    const running = operation.run(
+      driver.client.db(target.database || "test"),
+      abortSignalOf(signal),
+    );
     running.then(() => settled = true, () => settled = true);
     try {
       const data = await orAborted(running, signal);

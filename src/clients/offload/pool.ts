@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { StopSignal } from "../../core/stop.ts";
 import { BackendError, PoolExhaustedError } from "../../core/errors.ts";
 import type { Log } from "../../core/log.ts";
 import type { Client, ClientStats } from "../contract.ts";
@@ -35,7 +36,7 @@ export interface OffloadOptions {
    * result is dropped, and until it ends another thread may be started in its place, up to twice
    * `threads`.
    */
-  readonly signal?: AbortSignal;
+  readonly signal?: StopSignal;
 }
 
 /** Options of {@link OffloadPool.perform}. */
@@ -250,7 +251,7 @@ export class OffloadPool implements Client {
     return this.#closing ??= this.#close();
   }
 
-  async #performInline(job: Job, signal: AbortSignal | undefined): Promise<unknown> {
+  async #performInline(job: Job, signal: StopSignal | undefined): Promise<unknown> {
     this.#inline++;
     try {
       if (!signal) return await perform(job);

@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { StopSignal } from "../../core/stop.ts";
 import { Pool, type PoolOptions } from "../../net/pool.ts";
 import { Pools } from "../../net/pools.ts";
 import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
@@ -99,7 +100,7 @@ export class PostgresqlClient implements Client {
     target: DatabaseTarget,
     statements: unknown,
     params: readonly unknown[],
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Outcome> {
     let steps: Step[];
     try {
@@ -178,7 +179,7 @@ export class PostgresqlClient implements Client {
     target: DatabaseTarget,
     pool: PgPool,
     step: Step,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Outcome> {
     const { text, values } = step;
     const short = text.read && text.runs >= PREPARE_AFTER && text.slowest < SHORT_MS;
@@ -223,7 +224,7 @@ export class PostgresqlClient implements Client {
   async #run(
     connection: PgConnection,
     { text, values }: Step,
-    signal: AbortSignal,
+    signal: StopSignal,
     cancel: boolean,
   ): Promise<Record<string, unknown>[]> {
     const start = performance.now();
@@ -255,7 +256,7 @@ export class PostgresqlClient implements Client {
     target: DatabaseTarget,
     pool: PgPool,
     steps: readonly Step[],
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Outcome> {
     let connection: PgConnection;
     try {
@@ -302,7 +303,7 @@ export class PostgresqlClient implements Client {
    */
   async #assertEnded(
     connection: PgConnection,
-    signal: AbortSignal,
+    signal: StopSignal,
     failed?: unknown,
   ): Promise<void> {
     let open: boolean;
@@ -323,7 +324,7 @@ export class PostgresqlClient implements Client {
    * A connection; one that has been idle for a while is looked at before something is written to
    * it.
    */
-  async #lease(pool: PgPool, signal: AbortSignal, look: boolean, fresh: boolean) {
+  async #lease(pool: PgPool, signal: StopSignal, look: boolean, fresh: boolean) {
     for (;;) {
       const lease = await pool.lease(signal, fresh);
       const { connection, reused } = lease;
@@ -374,7 +375,7 @@ async function readOnly(
   connection: PgConnection,
   sql: string,
   values: readonly unknown[],
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<Record<string, unknown>[]> {
   await connection.run("begin read only", [], "simple", signal);
   try {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { StopSignal } from "../../core/stop.ts";
 import type { EventEmitter } from "node:events";
 import { isIP, Socket } from "node:net";
 import type postgres from "postgres";
@@ -82,7 +83,7 @@ export class PgConnection implements Poolable {
    * @throws {ConnectError} 704 unknown name, 713 TLS, 714 anything else, such as a wrong password
    * or database. @throws the signal's reason when it aborts.
    */
-  static async open(target: DatabaseTarget, signal: AbortSignal): Promise<PgConnection> {
+  static async open(target: DatabaseTarget, signal: StopSignal): Promise<PgConnection> {
     // the driver is loaded with the first connection
     const { default: driver } = await import("postgres");
     const socket = await connect(target, signal);
@@ -150,7 +151,7 @@ export class PgConnection implements Poolable {
     sql: string,
     values: readonly unknown[],
     mode: SendMode,
-    signal: AbortSignal,
+    signal: StopSignal,
     cancel = true,
   ): Promise<Record<string, unknown>[]> {
     if (mode === "prepared" && this.#prepared.add(sql).size > MAX_PREPARED) this.retire();
@@ -187,14 +188,14 @@ export class PgConnection implements Poolable {
    *
    * @returns true when there was one.
    */
-  async rollback(signal: AbortSignal): Promise<boolean> {
+  async rollback(signal: StopSignal): Promise<boolean> {
     this.#notices = [];
     await this.run("rollback", [], "simple", signal);
     // 25P01: there is no transaction in progress
     return !this.#notices.includes("25P01");
   }
 
-  async #login(driver: Driver, signal: AbortSignal): Promise<void> {
+  async #login(driver: Driver, signal: StopSignal): Promise<void> {
     const { host, port, user, password, database } = this.#target;
     const unguard = guard(this.#socket, this.#target);
     let socket: Socket | undefined = this.#socket;
@@ -325,7 +326,7 @@ function isLost(error: unknown): boolean {
 const LOST = new Set(["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE", "ETIMEDOUT"]);
 
 /** Opens a socket, over TLS where the target wants it. */
-async function connect(target: DatabaseTarget, signal: AbortSignal): Promise<Socket> {
+async function connect(target: DatabaseTarget, signal: StopSignal): Promise<Socket> {
   const socket = new Socket();
   // the driver listens later; until then an error would be nobody's
   socket.on("error", () => {});
@@ -353,7 +354,7 @@ const SSL_REQUEST = new Uint8Array([0, 0, 0, 8, 4, 210, 22, 47]);
 async function secured(
   socket: Socket,
   target: DatabaseTarget,
-  signal: AbortSignal,
+  signal: StopSignal,
 ): Promise<Socket> {
   const { host, caCerts, alias, node: member } = target;
   const answer = await orAborted(

@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { StopSignal } from "../../core/stop.ts";
 import { PoolExhaustedError } from "../../core/errors.ts";
 import { Pool } from "../../net/pool.ts";
 import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
@@ -51,7 +52,7 @@ class RedisServer {
   readonly pool: Pool<RedisConnection>;
 
   constructor(
-    open: (signal: AbortSignal) => Promise<RedisConnection>,
+    open: (signal: StopSignal) => Promise<RedisConnection>,
     options: { name: string; max: number; idleSeconds: () => number },
   ) {
     this.opening = new SharedOpening(open);
@@ -59,7 +60,7 @@ class RedisServer {
   }
 
   /** The shared connection; the first who needs it opens it. */
-  async connection(signal: AbortSignal): Promise<{ connection: RedisConnection; reused: boolean }> {
+  async connection(signal: StopSignal): Promise<{ connection: RedisConnection; reused: boolean }> {
     const { shared } = this;
     if (shared?.usable) return { connection: shared, reused: shared.used };
     this.shared = await this.opening.wait(signal);
@@ -93,7 +94,7 @@ export class RedisClient implements Client {
   async send(
     target: DatabaseTarget,
     command: RedisCommand,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Outcome> {
     try {
       checkCommand(command);
@@ -111,7 +112,7 @@ export class RedisClient implements Client {
   async transaction(
     target: DatabaseTarget,
     commands: readonly RedisCommand[],
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Outcome> {
     try {
       if (!Array.isArray(commands) || commands.length === 0) {
@@ -201,7 +202,7 @@ export class RedisClient implements Client {
   async #shared(
     target: DatabaseTarget,
     server: RedisServer,
-    signal: AbortSignal,
+    signal: StopSignal,
     reads: boolean,
     run: (connection: RedisConnection) => Promise<unknown>,
   ): Promise<Outcome> {
@@ -254,7 +255,7 @@ export class RedisClient implements Client {
     target: DatabaseTarget,
     server: RedisServer,
     command: RedisCommand,
-    signal: AbortSignal,
+    signal: StopSignal,
   ): Promise<Outcome> {
     let connection: RedisConnection;
     try {

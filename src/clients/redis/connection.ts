@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { StopSignal } from "../../core/stop.ts";
 import { isIP } from "node:net";
 import { setImmediate } from "node:timers";
 import type { Redis } from "ioredis";
@@ -50,7 +51,7 @@ export class RedisConnection implements Poolable {
    * @throws {ConnectError} 704 unknown name, 713 TLS, 714 anything else, such as a wrong password
    * or database. @throws the signal's reason when it aborts.
    */
-  static async open(target: DatabaseTarget, signal: AbortSignal): Promise<RedisConnection> {
+  static async open(target: DatabaseTarget, signal: StopSignal): Promise<RedisConnection> {
     signal.throwIfAborted();
     // the driver is loaded with the first connection
     const { Redis } = await import("ioredis");
@@ -123,7 +124,7 @@ export class RedisConnection implements Poolable {
    * @throws {LostConnectionError} when the connection ended before the answer. @throws what the
    * server says. @throws the signal's reason; the answer is dropped when it comes.
    */
-  run(command: RedisCommand, signal: AbortSignal): Promise<unknown> {
+  run(command: RedisCommand, signal: StopSignal): Promise<unknown> {
     const [name, ...args] = command;
     this.#gather();
     return this.#answer(this.#redis.call(name, ...flat(args)), signal);
@@ -135,7 +136,7 @@ export class RedisConnection implements Poolable {
    * @throws what the server says of the first that failed; the others have been run all the same,
    * unless it refused the transaction as a whole.
    */
-  async transaction(commands: readonly RedisCommand[], signal: AbortSignal): Promise<unknown[]> {
+  async transaction(commands: readonly RedisCommand[], signal: StopSignal): Promise<unknown[]> {
     const multi = this.#redis.multi();
     for (const [name, ...args] of commands) multi.call(name, ...flat(args));
     const replies = await this.#answer(multi.exec(), signal) as [Error | null, unknown][] | null;
@@ -162,7 +163,7 @@ export class RedisConnection implements Poolable {
     });
   }
 
-  #answer(reply: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
+  #answer(reply: Promise<unknown>, signal: StopSignal): Promise<unknown> {
     this.busy++;
     this.#waiting++;
     const sentAt = performance.now();

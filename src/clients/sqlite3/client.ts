@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { StopSignal } from "../../core/stop.ts";
 import { asError } from "../../core/errors.ts";
 import type { Outcome, Send } from "../contract.ts";
 import type { OffloadPool, PerformOptions } from "../offload/pool.ts";
@@ -75,7 +76,7 @@ function outcome(
  * Readers of a file run side by side. Writers queue here, one at a time, instead of blocking a
  * thread each while they wait for the lock. What lives in memory belongs to one thread.
  */
-function schedule({ file, steps }: Script, signal: AbortSignal): PerformOptions {
+function schedule({ file, steps }: Script, signal: StopSignal): PerformOptions {
   if (isMemory(file)) return { signal, pin: file };
   const reads = steps.every((step) => step.select);
   return { signal, affinity: file, lane: reads ? undefined : file };
