@@ -5,6 +5,9 @@
  * @module
  */
 
+/** What is called: a function, or an object with a method for it, as with event targets. */
+export type StopListener = (() => void) | { handleEvent(): void };
+
 /** Tells when to stop. Every `AbortSignal` is one. */
 export interface StopSignal {
   /** True once it has been given. */
@@ -15,9 +18,9 @@ export interface StopSignal {
   /** @throws the reason once it has been given. */
   throwIfAborted(): void;
   /** Calls the listener when it is given, at most once. */
-  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  addEventListener(type: "abort", listener: StopListener, options?: { once?: boolean }): void;
   /** Forgets a listener. */
-  removeEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: StopListener): void;
 }
 
 /** A signal and what gives it, in one object. */
@@ -26,7 +29,7 @@ export class Stop implements StopSignal {
   aborted = false;
   /** Why. */
   reason: unknown = undefined;
-  #listeners: (() => void) | (() => void)[] | undefined;
+  #listeners: StopListener | StopListener[] | undefined;
   #standard: AbortController | undefined;
 
   /** Gives the signal; later calls do nothing. */
@@ -36,8 +39,8 @@ export class Stop implements StopSignal {
     this.reason = reason;
     const listeners = this.#listeners;
     this.#listeners = undefined;
-    if (typeof listeners === "function") listeners();
-    else if (listeners !== undefined) { for (const listener of listeners) listener(); }
+    if (Array.isArray(listeners)) { for (const listener of listeners) call(listener); }
+    else if (listeners !== undefined) call(listeners);
     this.#standard?.abort(reason);
   }
 
@@ -47,18 +50,18 @@ export class Stop implements StopSignal {
   }
 
   /** See {@link StopSignal}. */
-  addEventListener(_type: "abort", listener: () => void): void {
+  addEventListener(_type: "abort", listener: StopListener): void {
     // as with AbortSignal: who comes late hears nothing
     if (this.aborted) return;
     const before = this.#listeners;
     if (before === undefined) this.#listeners = listener;
-    else if (typeof before === "function") {
+    else if (!Array.isArray(before)) {
       if (before !== listener) this.#listeners = [before, listener];
     } else if (!before.includes(listener)) this.#listeners = [...before, listener];
   }
 
   /** See {@link StopSignal}. */
-  removeEventListener(_type: "abort", listener: () => void): void {
+  removeEventListener(_type: "abort", listener: StopListener): void {
     const before = this.#listeners;
     if (before === listener) this.#listeners = undefined;
     else if (Array.isArray(before)) this.#listeners = before.filter((one) => one !== listener);
@@ -72,6 +75,11 @@ export class Stop implements StopSignal {
     }
     return this.#standard.signal;
   }
+}
+
+function call(listener: StopListener): void {
+  if (typeof listener === "function") listener();
+  else listener.handleEvent();
 }
 
 /** The signal as an `AbortSignal`, for functions of the runtime and of libraries. */

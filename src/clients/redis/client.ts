@@ -91,7 +91,7 @@ export class RedisClient implements Client {
   }
 
   /** Sends a command; see {@link request}. */
-  async send(
+  send(
     target: DatabaseTarget,
     command: RedisCommand,
     signal: StopSignal,
@@ -99,11 +99,11 @@ export class RedisClient implements Client {
     try {
       checkCommand(command);
     } catch (error) {
-      return failure(target, error, signal);
+      return Promise.resolve(failure(target, error, signal));
     }
     const server = this.#serverOf(target);
-    if (blocks(command)) return await this.#alone(target, server, command, signal);
-    return await this.#shared(target, server, signal, readsOnly(command), (connection) => {
+    if (blocks(command)) return this.#alone(target, server, command, signal);
+    return this.#shared(target, server, signal, readsOnly(command), (connection) => {
       return connection.run(command, signal);
     });
   }
@@ -199,7 +199,7 @@ export class RedisClient implements Client {
     return server;
   }
 
-  async #shared(
+  #shared(
     target: DatabaseTarget,
     server: RedisServer,
     signal: StopSignal,
@@ -208,20 +208,44 @@ export class RedisClient implements Client {
   ): Promise<Outcome> {
     if (server.commands >= MAX_COMMANDS) {
       const { alias, node } = target;
-      return failure(
-        target,
-        new PoolExhaustedError(
-          `Cannot ask ${nameOf(target)}: ${server.commands} commands are under way`,
-          714,
-          { alias, member: node },
-        ),
-        signal,
-        true,
+      const error = new PoolExhaustedError(
+        `Cannot ask ${nameOf(target)}: ${server.commands} commands are under way`,
+        714,
+        { alias, member: node },
       );
+      return Promise.resolve(failure(target, error, signal, true));
     }
     server.commands++;
+    const { shared } = server;
+    // nearly always there is a connection and nothing to look after
+    const isReady = shared?.usable === true && !signal.aborted && !this.#closed &&
+      (reads || shared.busy > 0 || !isStale(shared));
+    if (!isReady) return this.#carefully(target, server, signal, reads, 1, run);
+    const reused = shared.used;
+    return run(shared).then((data) => {
+      server.commands--;
+      return answered(target, data);
+    }, (error) => {
+      const lost = error instanceof LostConnectionError;
+      if (lost && reads && reused && !signal.aborted && !this.#closed) {
+        return this.#carefully(target, server, signal, reads, 2, run);
+      }
+      server.commands--;
+      return failure(target, error, signal, lost && reads);
+    });
+  }
+
+  /** Opens a connection where there is none, looks after one that may be dead, and asks. */
+  async #carefully(
+    target: DatabaseTarget,
+    server: RedisServer,
+    signal: StopSignal,
+    reads: boolean,
+    first: number,
+    run: (connection: RedisConnection) => Promise<unknown>,
+  ): Promise<Outcome> {
     try {
-      for (let attempt = 1;; attempt++) {
+      for (let attempt = first;; attempt++) {
         let connection: RedisConnection;
         let reused: boolean;
         try {

@@ -5,6 +5,7 @@
  */
 
 import { isPlainObject } from "../../core/plain_object.ts";
+import type { RespPart, RespReply } from "../../wire/resp.ts";
 
 /** A command and its values. */
 export type RedisCommand = readonly [name: string, ...args: RedisValue[]];
@@ -60,31 +61,103 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /** True for a command that may be sent twice. */
-export function readsOnly([name]: RedisCommand): boolean {
-  return READS.has(name.toLowerCase());
+export function readsOnly(command: RedisCommand): boolean {
+  return factsOf(command[0]).reads;
 }
 
 /** True for a command that waits at the server. */
-export function blocks([name, ...args]: RedisCommand): boolean {
+export function blocks(command: RedisCommand): boolean {
+  const name = command[0];
+  if (factsOf(name).blocks) return true;
+  const lower = name.length > 10 || !/^xread/i.test(name) ? "" : name.toLowerCase();
+  return (lower === "xread" || lower === "xreadgroup") &&
+    command.some((arg) => typeof arg === "string" && arg.toLowerCase() === "block");
+}
+
+/** A command as it is sent: lists stand for their members, records for names and values in turn. */
+export function partsOf(command: RedisCommand): RespPart[] {
+  const parts: RespPart[] = [];
+  for (const value of command) append(parts, value);
+  return parts;
+}
+
+function append(parts: RespPart[], value: RedisValue): void {
+  if (typeof value === "string" || value instanceof Uint8Array) parts.push(value);
+  else if (Array.isArray(value)) { for (const member of value) append(parts, member); }
+  else if (typeof value === "object") {
+    for (const [name, member] of Object.entries(value)) {
+      parts.push(name);
+      append(parts, member);
+    }
+  } else parts.push(String(value));
+}
+
+/** A reply as callers get it: names and values in turn become a record. */
+export function readReply([name]: RedisCommand, reply: RespReply): unknown {
+  if (!Array.isArray(reply)) return reply;
+  if (name.length !== 7 || name.toLowerCase() !== "hgetall") return reply;
+  const record: Record<string, RespReply> = {};
+  for (let i = 0; i + 1 < reply.length; i += 2) {
+    const field = String(reply[i]);
+    if (field === "__proto__") {
+      Object.defineProperty(record, field, {
+        value: reply[i + 1],
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    } else record[field] = reply[i + 1]!;
+  }
+  return record;
+}
+
+/** What is known of a name. */
+interface CommandFacts {
+  /** Why it cannot be sent. */
+  readonly problem: string | undefined;
+  /** Whether it may be sent twice. */
+  readonly reads: boolean;
+  /** Whether it waits at the server, whatever its values. */
+  readonly blocks: boolean;
+}
+
+const facts = new Map<unknown, CommandFacts>();
+const MAX_FACTS = 1000;
+
+/** Looks a name up; programs repeat their commands. */
+function factsOf(name: unknown): CommandFacts {
+  let known = facts.get(name);
+  if (known === undefined) {
+    known = readFacts(name);
+    if (facts.size < MAX_FACTS) facts.set(name, known);
+  }
+  return known;
+}
+
+function readFacts(name: unknown): CommandFacts {
+  if (typeof name !== "string" || !/^[A-Za-z][\w.]*$/.test(name)) {
+    const problem = `Cannot send ${JSON.stringify(name)}: it is not a command of Redis`;
+    return { problem, reads: false, blocks: false };
+  }
   const lower = name.toLowerCase();
-  return BLOCKING.has(lower) ||
-    (lower === "xread" || lower === "xreadgroup") &&
-      args.some((arg) => typeof arg === "string" && arg.toLowerCase() === "block");
+  const refusal = Object.hasOwn(REFUSED, lower) ? REFUSED[lower] : undefined;
+  return {
+    problem: refusal && `Cannot send ${name} on a shared connection: ${refusal}`,
+    reads: READS.has(lower),
+    blocks: BLOCKING.has(lower),
+  };
 }
 
 /**
  * Checks a command. @throws {TypeError} for one that cannot be sent, and for values that cannot.
  */
 export function checkCommand(command: RedisCommand): void {
-  const [name, ...args] = command;
-  if (typeof name !== "string" || !/^[A-Za-z][\w.]*$/.test(name)) {
-    throw new TypeError(`Cannot send ${JSON.stringify(name)}: it is not a command of Redis`);
+  const name = command[0];
+  const { problem } = factsOf(name);
+  if (problem !== undefined) throw new TypeError(problem);
+  for (let i = 1; i < command.length; i++) {
+    if (typeof command[i] !== "string") checkValue(name, command[i], i);
   }
-  const lower = name.toLowerCase();
-  if (Object.hasOwn(REFUSED, lower)) {
-    throw new TypeError(`Cannot send ${name} on a shared connection: ${REFUSED[lower]}`);
-  }
-  args.forEach((arg, i) => checkValue(name, arg, i + 1));
 }
 
 function checkValue(name: string, value: unknown, which: number): void {
@@ -106,7 +179,6 @@ function checkValue(name: string, value: unknown, which: number): void {
         return Object.values(value).forEach((member) => checkValue(name, member, which));
       }
   }
-  // the driver would send the text "undefined", nothing, or "[object Object]"
   throw new TypeError(
     `Cannot send ${name}: value ${which} is ${describe(value)}; give text, numbers or bytes`,
   );

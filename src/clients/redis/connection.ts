@@ -4,23 +4,105 @@
  * @module
  */
 
-import type { StopSignal } from "../../core/stop.ts";
-import { isIP } from "node:net";
 import { setImmediate } from "node:timers";
-import type { Redis } from "ioredis";
 import { asError, BackendError, ConnectError } from "../../core/errors.ts";
+import { abortSignalOf, type StopSignal } from "../../core/stop.ts";
+import { closeQuietly, dial } from "../../net/connect.ts";
 import type { Poolable } from "../../net/pool.ts";
+import {
+  encodeCommand,
+  RespError,
+  RespParser,
+  type RespPart,
+  type RespReply,
+} from "../../wire/resp.ts";
 import { type DatabaseTarget, nameOf } from "../database.ts";
-import type { RedisCommand, RedisValue } from "./commands.ts";
+import { partsOf, readReply, type RedisCommand } from "./commands.ts";
 
 /** A connection that ended before the answer was there, whatever became of the command. */
 export class LostConnectionError extends BackendError {}
 
+const READ_BYTES = 64 * 1024;
+const ENCODER = new TextEncoder();
+
+/** A caller that waits for a reply, or for the last of several. */
+class Caller {
+  readonly #connection: RedisConnection;
+  readonly #signal: StopSignal;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  /** The command, for replies that are told by it. */
+  readonly command: RedisCommand | undefined;
+  readonly #sentAt = performance.now();
+  /** Replies before the one that counts. */
+  #before: number;
+  /** The first of those that was an error. */
+  #refused: RespError | undefined;
+  #left = false;
+
+  constructor(
+    connection: RedisConnection,
+    command: RedisCommand | undefined,
+    before: number,
+    signal: StopSignal,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#connection = connection;
+    this.command = command;
+    this.#before = before;
+    this.#signal = signal;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    signal.addEventListener("abort", this);
+  }
+
+  /** The signal was given: the caller goes, the reply is dropped when it comes. */
+  handleEvent(): void {
+    this.#leave();
+    this.#connection.callerGone(this.#sentAt);
+    this.#reject(this.#signal.reason);
+  }
+
+  /** Takes a reply; false when more are to come. */
+  answer(reply: RespReply): boolean {
+    if (this.#before > 0) {
+      this.#before--;
+      if (reply instanceof RespError) this.#refused ??= reply;
+      return false;
+    }
+    if (this.#left) return true;
+    this.#leave();
+    if (!(reply instanceof RespError)) {
+      this.#resolve(this.command === undefined ? reply : readReply(this.command, reply));
+    } else {
+      if (this.#refused !== undefined) reply.cause = this.#refused;
+      this.#reject(reply);
+    }
+    return true;
+  }
+
+  /** There will be no reply. */
+  fail(error: Error): void {
+    if (this.#left) return;
+    this.#leave();
+    this.#reject(error);
+  }
+
+  /** True once it has its answer or has given up. */
+  get left(): boolean {
+    return this.#left;
+  }
+
+  #leave(): void {
+    this.#left = true;
+    this.#signal.removeEventListener("abort", this);
+  }
+}
+
 /** A connection. */
 export class RedisConnection implements Poolable {
   readonly expiresAt = Infinity;
-  /** Commands under way. */
-  busy = 0;
   /** `performance.now()` of the last answer. */
   answeredAt = performance.now();
   /** True once it has answered anything to a caller. */
@@ -29,20 +111,26 @@ export class RedisConnection implements Poolable {
   readonly closed: Promise<void>;
 
   readonly #target: DatabaseTarget;
-  readonly #redis: Redis;
-  #usable = true;
-  #onDead: (() => void) | undefined;
-  #error: Error | undefined;
-  #gathering = false;
+  readonly #conn: Deno.Conn;
+  readonly #parser = new RespParser();
+  /** Those whose replies are to come, in the order of their commands. */
+  #callers: Caller[] = [];
+  /** How many of the first have been answered. */
+  #answered = 0;
   /** Callers that have neither their answer nor given up. */
   #waiting = 0;
+  #usable = true;
+  #open = true;
+  #onDead: (() => void) | undefined;
+  /** What is to be sent. */
+  #pieces: RespPart[] = [];
+  #sending = false;
+  #error: Error | undefined;
 
-  private constructor(target: DatabaseTarget, redis: Redis) {
+  private constructor(target: DatabaseTarget, conn: Deno.Conn) {
     this.#target = target;
-    this.#redis = redis;
-    redis.on("error", (error: Error) => this.#error = error);
-    redis.on("close", () => this.#die());
-    this.closed = new Promise((resolve) => redis.once("end", () => resolve()));
+    this.#conn = conn;
+    this.closed = this.#read();
   }
 
   /**
@@ -53,46 +141,29 @@ export class RedisConnection implements Poolable {
    */
   static async open(target: DatabaseTarget, signal: StopSignal): Promise<RedisConnection> {
     signal.throwIfAborted();
-    // the driver is loaded with the first connection
-    const { Redis } = await import("ioredis");
     const { host, port, tls, caCerts } = target;
-    const redis = new Redis({
-      host,
-      port,
-      tls: tls
-        ? { host, servername: isIP(host) === 0 ? host : undefined, ca: caCerts && [...caCerts] }
-        : undefined,
-      lazyConnect: true,
-      // the pool decides when to connect again and what to send again
-      retryStrategy: () => null,
-      enableOfflineQueue: false,
-      autoResendUnfulfilledCommands: false,
-      autoResubscribe: false,
-      maxRetriesPerRequest: null,
-      enableReadyCheck: false,
-      connectTimeout: 0,
-      protocol: 2,
-      disableClientInfo: true,
-    });
-    const connection = new RedisConnection(target, redis);
-    const abort = () => connection.close();
-    signal.addEventListener("abort", abort, { once: true });
+    let connection: RedisConnection | undefined;
     try {
-      await redis.connect();
-      await connection.#login();
+      const options = { hostname: host, port, tls, caCerts, signal: abortSignalOf(signal) };
+      connection = new RedisConnection(target, (await dial(options)).conn);
+      await connection.#login(signal);
       return connection;
     } catch (thrown) {
-      connection.close();
+      connection?.close();
+      await connection?.closed;
       signal.throwIfAborted();
-      throw connection.#refused(asError(thrown));
-    } finally {
-      signal.removeEventListener("abort", abort);
+      throw refused(target, asError(thrown));
     }
   }
 
   /** False once it takes no more commands. */
   get usable(): boolean {
     return this.#usable;
+  }
+
+  /** Commands under way, those nobody waits for included. */
+  get busy(): number {
+    return this.#callers.length - this.#answered;
   }
 
   /** See `Poolable`. */
@@ -114,8 +185,9 @@ export class RedisConnection implements Poolable {
   /** Closes at once; what is under way fails. */
   close(): void {
     this.#usable = false;
-    // the driver's own way waits for the server to close, too
-    this.#redis.stream?.destroy();
+    if (!this.#open) return;
+    this.#open = false;
+    closeQuietly(this.#conn);
   }
 
   /**
@@ -125,9 +197,7 @@ export class RedisConnection implements Poolable {
    * server says. @throws the signal's reason; the answer is dropped when it comes.
    */
   run(command: RedisCommand, signal: StopSignal): Promise<unknown> {
-    const [name, ...args] = command;
-    this.#gather();
-    return this.#answer(this.#redis.call(name, ...flat(args)), signal);
+    return this.#ask(encodeCommand(partsOf(command)), command, 0, signal);
   }
 
   /**
@@ -137,124 +207,169 @@ export class RedisConnection implements Poolable {
    * unless it refused the transaction as a whole.
    */
   async transaction(commands: readonly RedisCommand[], signal: StopSignal): Promise<unknown[]> {
-    const multi = this.#redis.multi();
-    for (const [name, ...args] of commands) multi.call(name, ...flat(args));
-    const replies = await this.#answer(multi.exec(), signal) as [Error | null, unknown][] | null;
+    const pieces = encodeCommand(["multi"]);
+    for (const command of commands) pieces.push(...encodeCommand(partsOf(command)));
+    pieces.push(...encodeCommand(["exec"]));
+    const before = commands.length + 1;
+    const replies = await this.#ask(pieces, undefined, before, signal) as RespReply[] | null;
     if (replies === null) throw new Error("The transaction was given up by the server");
-    replies.forEach(([error], i) => {
-      if (error === null) return;
+    replies.forEach((reply, i) => {
+      if (!(reply instanceof RespError)) return;
       throw new Error(
-        `Command ${i + 1} of ${commands.length} (${commands[i]![0]}) failed: ${error.message}`,
-        { cause: error },
+        `Command ${i + 1} of ${commands.length} (${commands[i]![0]}) failed: ${reply.message}`,
+        { cause: reply },
       );
     });
-    return replies.map(([, reply]) => reply);
+    return replies.map((reply, i) => readReply(commands[i]!, reply));
   }
 
-  /** What is sent in one turn of the event loop goes out in one piece. */
-  #gather(): void {
-    if (this.#gathering) return;
-    this.#gathering = true;
-    const { stream } = this.#redis;
-    stream.cork();
-    setImmediate(() => {
-      this.#gathering = false;
-      stream.uncork();
-    });
+  /** A caller has given up. @internal */
+  callerGone(sentAt: number): void {
+    // nothing came since: the server or the way to it is gone, and others should not queue here
+    if (this.answeredAt <= sentAt) this.#usable = false;
+    this.#oneLess();
   }
 
-  #answer(reply: Promise<unknown>, signal: StopSignal): Promise<unknown> {
-    this.busy++;
-    this.#waiting++;
-    const sentAt = performance.now();
+  #ask(
+    pieces: readonly RespPart[],
+    command: RedisCommand | undefined,
+    before: number,
+    signal: StopSignal,
+  ): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      let left = false;
-      const leave = () => {
-        if (left) return;
-        left = true;
-        signal.removeEventListener("abort", onAbort);
-        if (--this.#waiting === 0 && !this.#usable) this.close();
-      };
-      const onAbort = () => {
-        // nothing came since: the server or the way to it is gone, and others should not queue here
-        if (this.answeredAt <= sentAt) this.#usable = false;
-        leave();
-        reject(signal.reason);
-      };
-      signal.addEventListener("abort", onAbort);
-      const end = () => {
-        this.busy--;
-        this.used = true;
-        this.answeredAt = performance.now();
-        leave();
-      };
-      reply.then((value) => {
-        end();
-        resolve(value);
-      }, (thrown) => {
-        end();
-        const error = asError(thrown);
-        reject(isReply(error) ? error : this.#lost(error));
-      });
+      if (signal.aborted) return reject(signal.reason);
+      if (!this.#open) return reject(this.#lost(new Error("it is closed")));
+      this.#callers.push(new Caller(this, command, before, signal, resolve, reject));
+      this.#waiting++;
+      for (const piece of pieces) this.#pieces.push(piece);
+      if (this.#sending) return;
+      this.#sending = true;
+      // what is sent in one turn of the event loop goes out in one piece
+      setImmediate(this.#send);
     });
   }
 
-  async #login(): Promise<void> {
-    const { user, password, database } = this.#target;
-    const redis = this.#redis;
-    if (password !== "") {
-      await redis.call("auth", ...(user ? [user, password] : [password]));
+  #send = async (): Promise<void> => {
+    try {
+      while (this.#pieces.length > 0 && this.#open) {
+        const bytes = joined(this.#pieces);
+        this.#pieces = [];
+        for (let at = 0; at < bytes.length;) {
+          at += await this.#conn.write(at === 0 ? bytes : bytes.subarray(at));
+        }
+      }
+    } catch (error) {
+      // the reading side tells those who wait
+      this.#error ??= asError(error);
+      this.close();
+    } finally {
+      this.#sending = false;
     }
-    // the driver would go on with another database when this one is refused
-    if (database !== "" && database !== "0") await redis.call("select", database);
-    else await redis.call("ping");
+  };
+
+  /** Reads until it ends. */
+  async #read(): Promise<void> {
+    const buffer = new Uint8Array(READ_BYTES);
+    let why: Error | undefined;
+    try {
+      for (;;) {
+        const count = await this.#conn.read(buffer);
+        if (count === null) break;
+        this.#parser.push(count === READ_BYTES ? buffer : buffer.subarray(0, count), this.#take);
+      }
+    } catch (error) {
+      why = asError(error);
+    }
+    this.close();
+    const callers = this.#callers.slice(this.#answered);
+    this.#callers = [];
+    this.#answered = 0;
+    this.#waiting = 0;
+    if (callers.length > 0) {
+      const lost = this.#lost(this.#error ?? why ?? new Error("the server closed it"));
+      for (const caller of callers) caller.fail(lost);
+    }
+    const onDead = this.#onDead;
+    this.#onDead = undefined;
+    onDead?.();
+  }
+
+  #take = (reply: RespReply): void => {
+    const caller = this.#callers[this.#answered];
+    if (caller === undefined) {
+      throw new BackendError("The server sent what nobody asked for", 715);
+    }
+    this.answeredAt = performance.now();
+    const { left } = caller;
+    if (!caller.answer(reply)) return;
+    this.used = true;
+    // the list is used again as soon as all have been answered
+    if (++this.#answered === this.#callers.length) {
+      this.#callers = [];
+      this.#answered = 0;
+    } else if (this.#answered === 1024) {
+      this.#callers = this.#callers.slice(1024);
+      this.#answered = 0;
+    }
+    if (!left) this.#oneLess();
+  };
+
+  #oneLess(): void {
+    if (--this.#waiting === 0 && !this.#usable) this.close();
+  }
+
+  async #login(signal: StopSignal): Promise<void> {
+    const { user, password, database } = this.#target;
+    if (password !== "") {
+      await this.run(user ? ["auth", user, password] : ["auth", password], signal);
+    }
+    if (database !== "" && database !== "0") await this.run(["select", database], signal);
+    else await this.run(["ping"], signal);
+    this.used = false;
   }
 
   #lost(cause: Error): LostConnectionError {
     this.#usable = false;
     const { alias, node } = this.#target;
-    const why = this.#error ?? cause;
     return new LostConnectionError(
-      `The connection to ${nameOf(this.#target)} was lost before the answer: ${why.message}`,
+      `The connection to ${nameOf(this.#target)} was lost before the answer: ${cause.message}`,
       700,
-      { alias, member: node, cause: why },
+      { alias, member: node, cause },
     );
-  }
-
-  #refused(thrown: Error): ConnectError {
-    const { alias, node, tls } = this.#target;
-    // the driver says only that it has closed; what the socket said comes by event
-    const cause = isReply(thrown) ? thrown : this.#error ?? thrown;
-    const { code = "" } = cause as { code?: string };
-    const statusCode = code === "ENOTFOUND" || code === "EAI_AGAIN"
-      ? 704
-      : tls && /certificate|tls|ssl/i.test(cause.message)
-      ? 713
-      : 714;
-    return new ConnectError(
-      `Cannot connect to ${nameOf(this.#target)}: ${cause.message}`,
-      statusCode,
-      {
-        ...{ alias, member: node, cause },
-      },
-    );
-  }
-
-  #die(): void {
-    this.#usable = false;
-    const onDead = this.#onDead;
-    this.#onDead = undefined;
-    onDead?.();
   }
 }
 
-/** Lists among the values stand for their members. */
-function flat(args: readonly RedisValue[]): string[] {
-  return args.some(Array.isArray) ? (args as unknown[]).flat(9) as string[] : args as string[];
+function refused(target: DatabaseTarget, thrown: Error): ConnectError {
+  const { alias, node } = target;
+  // what stands behind it says more than that the connection was lost, or could not be made
+  const cause = thrown instanceof BackendError && thrown.cause instanceof Error
+    ? thrown.cause
+    : thrown;
+  const statusCode = thrown instanceof ConnectError ? thrown.statusCode : 714;
+  return new ConnectError(`Cannot connect to ${nameOf(target)}: ${cause.message}`, statusCode, {
+    ...{ alias, member: node, cause },
+  });
 }
 
-/** True for what the server itself has said. */
-function isReply(error: Error): boolean {
-  return error.name === "ReplyError" ||
-    /^(ERR|EXECABORT|WRONG|NO|LOADING|MISCONF|OOM)/.test(error.message);
+/** Pieces in one. */
+function joined(pieces: readonly RespPart[]): Uint8Array {
+  let text = "";
+  const parts: Uint8Array[] = [];
+  for (const piece of pieces) {
+    if (typeof piece === "string") text += piece;
+    else {
+      parts.push(ENCODER.encode(text), piece);
+      text = "";
+    }
+  }
+  const last = ENCODER.encode(text);
+  if (parts.length === 0) return last;
+  parts.push(last);
+  const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }
