@@ -4,7 +4,7 @@
  * @module
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
+import { asyncFrames } from "../core/async_frame.ts";
 
 /** How the routes of a service are registered. */
 export interface ScopeOptions {
@@ -42,14 +42,14 @@ export class Scope {
 
   /** Runs a function; what it registers, also after waiting, belongs to the scope. */
   run<T>(fn: () => T): T {
-    return current.run(this, fn);
+    return current.run(this, fn, undefined, undefined, undefined);
   }
 }
 
-const current = new AsyncLocalStorage<Scope>();
+const current = asyncFrames<Scope>("scope");
 
 /** The scope whose function is running for this app, if there is one. */
 export function scopeOf(owner: object): Scope | undefined {
-  const scope = current.getStore();
+  const scope = current.get();
   return scope?.owner === owner ? scope : undefined;
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { AsyncLocalStorage } from "node:async_hooks";
+import { type AsyncFrames, asyncFrames } from "./async_frame.ts";
 import { isThenable } from "./handler.ts";
 
 /** HTTP versions a front can report. `fast` cannot tell 1.0 from 1.1 and reports `"1.1"`. */
@@ -138,7 +138,7 @@ export function headerOf(req: Request, ctx: RequestContext, name: string): strin
 }
 
 /** The request that asynchronous code belongs to. */
-const frames: AsyncLocalStorage<RequestContext> = new AsyncLocalStorage();
+const frames: AsyncFrames<RequestContext> = asyncFrames("request");
 
 /** The request whose handler is on the stack. */
 let running: RequestContext | undefined;
@@ -150,8 +150,7 @@ let first: RequestContext | undefined;
 /**
  * Runs a handler so that {@link runningContext} finds its request, also after the handler has waited.
  *
- * A frame for asynchronous code costs the collector as much work as all the rest of a small request. As
- * long as all handlers of a worker have answered at once, there is no code that could continue later,
+ * A frame for asynchronous code has its price. As long as all handlers of a worker have answered at once, there is no code that could continue later,
  * and knowing who is on the stack is enough. The first handler that returns a promise ends this for
  * good; since it is the only one without a frame, code that has none continues that very request.
  */
@@ -186,7 +185,7 @@ function followFrom(ctx: RequestContext, pending: PromiseLike<unknown>): void {
 /** The request that is running, for code that is not handed its context; `undefined` outside of any. */
 export function runningContext(): RequestContext | undefined {
   // The stack is right where there is something on it: a frame may be one that the runtime forgot to leave.
-  return running ?? frames.getStore() ?? first;
+  return running ?? frames.get() ?? first;
 }
 
 /** What {@link createContext} may be told; the rest is derived from the URL of the request. */

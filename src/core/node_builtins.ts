@@ -5,11 +5,13 @@
  * @module
  */
 
+import type * as NodeAsyncHooks from "node:async_hooks";
 import type * as NodeCrypto from "node:crypto";
 import type * as NodeModule from "node:module";
 import type * as NodeOs from "node:os";
 
 interface Builtins {
+  readonly "node:async_hooks": typeof NodeAsyncHooks;
   readonly "node:crypto": typeof NodeCrypto;
   readonly "node:module": typeof NodeModule;
   readonly "node:os": typeof NodeOs;
@@ -24,6 +26,11 @@ let crypto: typeof NodeCrypto | undefined;
 /** `node:crypto`. The first call takes some 15 ms. */
 export function nodeCrypto(): typeof NodeCrypto {
   return crypto ??= process().getBuiltinModule("node:crypto");
+}
+
+/** `node:async_hooks`. */
+export function nodeAsyncHooks(): typeof NodeAsyncHooks {
+  return process().getBuiltinModule("node:async_hooks");
 }
 
 /** `node:module`. */

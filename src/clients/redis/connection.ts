@@ -114,7 +114,7 @@ export class RedisConnection implements Poolable {
   readonly #conn: Deno.Conn;
   readonly #parser = new RespParser();
   /** Those whose replies are to come, in the order of their commands. */
-  #callers: Caller[] = [];
+  #callers: (Caller | undefined)[] = [];
   /** How many of the first have been answered. */
   #answered = 0;
   /** Callers that have neither their answer nor given up. */
@@ -287,7 +287,7 @@ export class RedisConnection implements Poolable {
     this.#waiting = 0;
     if (callers.length > 0) {
       const lost = this.#lost(this.#error ?? why ?? new Error("the server closed it"));
-      for (const caller of callers) caller.fail(lost);
+      for (const caller of callers) caller!.fail(lost);
     }
     const onDead = this.#onDead;
     this.#onDead = undefined;
@@ -303,6 +303,8 @@ export class RedisConnection implements Poolable {
     const { left } = caller;
     if (!caller.answer(reply)) return;
     this.used = true;
+    // whoever has his answer must not be kept alive by those behind him
+    this.#callers[this.#answered] = undefined;
     // the list is used again as soon as all have been answered
     if (++this.#answered === this.#callers.length) {
       this.#callers = [];

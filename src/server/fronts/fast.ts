@@ -9,6 +9,7 @@ import { isIPv4, isIPv6 } from "../../core/ip_address.ts";
 import { Buffer } from "node:buffer";
 import { asError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
+import { type Listed, LiveList } from "../../core/live_list.ts";
 import type { Log } from "../../core/log.ts";
 import {
   DEFAULT_FRONT_LIMITS,
@@ -87,6 +88,11 @@ interface Hostless {
   readonly isCertain: boolean;
 }
 
+/** An answer that is to come. */
+interface LateAnswer extends Listed {
+  readonly resolve: (res: Response) => void;
+}
+
 class FastFront implements Front {
   readonly address: { readonly hostname: string; readonly port: number };
   readonly #options: FrontOptions;
@@ -102,7 +108,7 @@ class FastFront implements Front {
   readonly #hostless: Hostless;
   readonly #traced = new WeakSet<Error>();
   #knownHost = "localhost";
-  readonly #running = new Set<(res: Response) => void>();
+  readonly #running = new LiveList<LateAnswer>();
   readonly #uploads = new Uploads();
   #streaming = 0;
   #isDraining = false;
@@ -222,18 +228,26 @@ class FastFront implements Front {
   ): Promise<Response> {
     if (upload !== undefined) this.#uploads.begin(upload);
     return new Promise((resolve) => {
-      const answer = (res: Response) => {
-        if (this.#running.delete(answer)) resolve(res);
+      const late = { place: -1, resolve };
+      this.#running.add(late);
+      const failed = (error: unknown) => {
+        upload?.over();
+        const res = this.#failed(error);
+        if (this.#running.delete(late)) resolve(res);
       };
-      this.#running.add(answer);
-      pending.then(async (res) => {
-        if (this.#running.has(answer)) answer(this.#deliver(res, method, ctx, upload));
-        else await res.body?.cancel();
-      })
-        .catch((error) => {
-          upload?.over();
-          answer(this.#failed(error));
-        });
+      pending.then((res) => {
+        // the front may have had to answer before
+        if (late.place === -1) {
+          res.body?.cancel().catch(failed);
+          return;
+        }
+        try {
+          resolve(this.#deliver(res, method, ctx, upload));
+          this.#running.delete(late);
+        } catch (error) {
+          failed(error);
+        }
+      }, failed);
     });
   }
 
@@ -379,8 +393,9 @@ class FastFront implements Front {
   async #cut(closed: Promise<void>): Promise<void> {
     this.#responses.stallAll();
     this.#bodies.stallAll();
-    for (const answer of [...this.#running]) {
-      answer(new Response("Service Unavailable\n", { status: 503 }));
+    for (const late of this.#running) {
+      this.#running.delete(late);
+      late.resolve(new Response("Service Unavailable\n", { status: 503 }));
     }
     const patience = deadline(CUT_MS);
     await Promise.race([closed, patience.passed]);
