@@ -8,6 +8,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { TemporaryDirectory } from "./temporary_directory.ts";
 
 /** A server to measure. */
 export interface Subject {
@@ -46,14 +47,21 @@ export function freePort(): number {
   return port;
 }
 
-/** Starts a subject and waits for its first answer. @throws {Error} with its output when none comes within 15 s. */
+/**
+ * Starts a subject and waits for its first answer. What it writes and makes among the temporary files
+ * is gone when it is disposed of.
+ *
+ * @throws {Error} with its output when it ends, answers with an error, or gives no answer within 15 s.
+ */
 export async function start(subject: Subject): Promise<Running> {
+  await using stack = new AsyncDisposableStack();
+  const { path: directory } = stack.use(await TemporaryDirectory.make());
+  const log = `${directory}/output`;
   const port = freePort();
-  const log = await Deno.makeTempFile({ prefix: "bench-" });
   const words = subject.command.map((word) => word.replaceAll("{port}", String(port)));
   const program = words[0] === "deno" ? Deno.execPath() : words[0]!;
-  // The shell only redirects: output must go to a file, never to a pipe nobody reads.
   const began = performance.now();
+  // The shell only redirects: output must go to a file, never to a pipe nobody reads.
   const child = new Deno.Command("sh", {
     args: ["-c", 'log=$1; shift; exec "$@" >"$log" 2>&1', "sh", log, program, ...words.slice(1)],
     cwd: HERE,
@@ -62,46 +70,67 @@ export async function start(subject: Subject): Promise<Running> {
       SKITAI_TEST_PORT: String(port),
       SKITAI_ENV: "PRODUCTION",
       NODE_ENV: "production",
+      TMPDIR: directory,
       ...subject.env,
     },
     stdin: "null",
     stdout: "null",
     stderr: "null",
   }).spawn();
+  let ended = false;
+  child.status.then(() => ended = true);
+  stack.defer(async () => {
+    if (ended) return;
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), 8000);
+    await child.status;
+    clearTimeout(timer);
+  });
   const url = `http://127.0.0.1:${port}${subject.path ?? "/"}`;
-  let startedAfterMs = NaN;
   for (;;) {
-    try {
-      await (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-      const response = await fetch(url);
-      await response.body?.cancel();
-      startedAfterMs = performance.now() - began;
-      if (!response.ok) {
-        throw new TypeError(`${subject.name} answered ${response.status} to ${url}`);
-      }
-      break;
-    } catch (error) {
-      if (error instanceof TypeError && error.message.startsWith(subject.name)) throw error;
-      if (performance.now() - began > 15_000) {
-        child.kill("SIGKILL");
-        throw new Error(`${subject.name} does not answer:\n${await Deno.readTextFile(log)}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 2));
+    const status = await answer(port, url);
+    if (status !== undefined && status >= 200 && status < 300) break;
+    const problem = status !== undefined
+      ? `answered ${status} to ${url}`
+      : ended
+      ? "ended at its start"
+      : performance.now() - began > 15_000
+      ? "does not answer"
+      : undefined;
+    if (problem !== undefined) {
+      throw new Error(`${subject.name} ${problem}:\n${await Deno.readTextFile(log)}`);
     }
+    await new Promise((resolve) => setTimeout(resolve, 2));
   }
+  const startedAfterMs = performance.now() - began;
+  const kept = stack.move();
   return {
     subject,
     port,
     pid: child.pid,
     startedAfterMs,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), 8000);
-      await child.status;
-      clearTimeout(timer);
-      await Deno.remove(log);
-    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+/** Status of the answer to a GET, or `undefined` while nobody listens there. */
+async function answer(port: number, url: string): Promise<number | undefined> {
+  try {
+    // A client that is refused takes its time; a bare connection tells at once.
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return undefined;
+    throw error;
+  }
+  try {
+    const response = await fetch(url);
+    await response.body?.cancel();
+    return response.status;
+  } catch (error) {
+    // It listens, but is not ready to answer.
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
 }
 
 /** Options of one load. */
@@ -183,17 +212,6 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-/** Resident memory of a process and its children in megabytes, from `/proc`. */
-export async function residentMegabytes(pid: number): Promise<number> {
-  const status = await Deno.readTextFile(`/proc/${pid}/status`);
-  let sum = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-  const children = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
-  for (const child of children.trim().split(" ").filter(Boolean)) {
-    sum += await residentMegabytes(Number(child));
-  }
-  return sum;
 }
 
 /**

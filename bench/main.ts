@@ -2,7 +2,8 @@
  * `deno task bench`: measures this server beside its peers and keeps the table in `bench/results.md`.
  *
  * `--rounds N` and `--seconds N` set the effort (5 and 3), `--only NAME` picks scenarios by a part of
- * their name, `--dry` leaves `results.md` alone. Needs `wrk`; peers that are not installed are left out.
+ * their name, `--dry` leaves `results.md` alone. Needs `wrk`; peers that are not installed are
+ * shown as not measured.
  *
  * @module
  */
@@ -10,10 +11,12 @@
 // deno-lint-ignore-file no-console -- a command line tool
 
 import { HERE } from "./harness.ts";
-import { backendScenarios } from "./scenarios_backends.ts";
-import { containerScenarios } from "./scenarios_container.ts";
-import { type Row, scenarios as serverScenarios } from "./scenarios.ts";
 import { preparePeers, versions } from "./peers.ts";
+import type { Row } from "./scenario.ts";
+import { containerScenarios } from "./scenarios_container.ts";
+import { databaseScenarios } from "./scenarios_databases.ts";
+import { httpScenarios } from "./scenarios_http.ts";
+import { serverScenarios } from "./scenarios_server.ts";
 
 function option(name: string, fallback: number): number {
   const at = Deno.args.indexOf(`--${name}`);
@@ -24,7 +27,12 @@ const only = Deno.args.includes("--only") ? Deno.args[Deno.args.indexOf("--only"
 const effort = { rounds: option("rounds", 5), seconds: option("seconds", 3) };
 
 const peers = await preparePeers();
-const scenarios = [...serverScenarios, ...containerScenarios, ...backendScenarios];
+const scenarios = [
+  ...serverScenarios,
+  ...containerScenarios,
+  ...databaseScenarios,
+  ...httpScenarios,
+];
 const lines: string[] = [];
 for (const { name, run } of scenarios) {
   if (!name.includes(only)) continue;

@@ -10,73 +10,92 @@ import { HERE } from "./harness.ts";
 
 /** Which peers are there. */
 export interface Peers {
-  /** Node with Fastify, Hono and its adapter installed in `bench/peers`. */
+  /** Node with Fastify, Hono, its adapter and the driver of PostgreSQL. */
   readonly node: boolean;
   /** nginx. */
   readonly nginx: boolean;
 }
 
-const PACKAGES = ["fastify@5", "pino@10", "hono@4", "@hono/node-server@2"];
+const NODE_PACKAGES = ["fastify@5", "pino@10", "hono@4", "@hono/node-server@2", "postgres@3"];
 
-/** Where the peers that run on Node are installed: outside, so that Deno does not see their manifest. */
-export const NODE_PEERS: string = join(tmpdir(), "skitai-bench-peers");
+/** Where peers are installed: outside, so that Deno does not see their manifests. */
+const INSTALLED = join(tmpdir(), "skitai-bench-peers");
 
-async function succeeds(command: string, args: string[], cwd?: string): Promise<boolean> {
+/** What a program printed, or `undefined` where it is not there. */
+interface Ran {
+  readonly success: boolean;
+  readonly output: string;
+}
+
+async function run(program: string, args: string[], cwd?: string): Promise<Ran> {
   try {
-    const options = { args, cwd, stdin: "null", stdout: "null", stderr: "null" } as const;
-    return (await new Deno.Command(command, options).output()).success;
+    const options = { args, cwd, stdin: "null", stdout: "piped", stderr: "piped" } as const;
+    const { success, stdout, stderr } = await new Deno.Command(program, options).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
+    return { success, output: text(stdout.byteLength > 0 && success ? stdout : stderr) };
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return { success: false, output: `${program} is not installed` };
   }
 }
 
-async function output(command: string, args: string[]): Promise<string> {
-  const { stdout, stderr } = await new Deno.Command(command, { args, stdin: "null" }).output();
-  return new TextDecoder().decode(stdout.byteLength > 0 ? stdout : stderr).trim();
-}
+/** Command of a peer on Node. */
+export const node = (script: string): readonly string[] => ["node", join(INSTALLED, script)];
 
-/** Installs the peers that come from npm. */
+/** Finds the peers, and installs those that come from npm. */
 export async function preparePeers(): Promise<Peers> {
-  let node = await succeeds("node", ["--version"]);
-  if (node) {
-    await Deno.mkdir(NODE_PEERS, { recursive: true });
-    for await (const { name } of Deno.readDir(`${HERE}peers`)) {
-      if (name.endsWith(".mjs")) {
-        await Deno.copyFile(`${HERE}peers/${name}`, `${NODE_PEERS}/${name}`);
-      }
-    }
-    const resolvable = PACKAGES.map((name) => `require.resolve("${name.replace(/@\d+$/, "")}")`);
-    if (!await succeeds("node", ["-e", resolvable.join(";")], NODE_PEERS)) {
-      const manifest = '{ "private": true, "type": "module" }\n';
-      await Deno.writeTextFile(`${NODE_PEERS}/package.json`, manifest);
-      node = await succeeds("npm", ["install", "--no-audit", "--no-fund", ...PACKAGES], NODE_PEERS);
-    }
+  const [node, nginx] = await Promise.all([prepareNode(), run("nginx", ["-v"])]);
+  return { node, nginx: nginx.success };
+}
+
+async function prepareNode(): Promise<boolean> {
+  if (!(await run("node", ["--version"])).success) return false;
+  await Deno.mkdir(INSTALLED, { recursive: true });
+  for await (const { name } of Deno.readDir(`${HERE}peers`)) {
+    if (name.endsWith(".mjs")) await Deno.copyFile(`${HERE}peers/${name}`, join(INSTALLED, name));
   }
-  return { node, nginx: await succeeds("nginx", ["-v"]) };
+  const resolvable = NODE_PACKAGES.map((name) => `require.resolve("${name.replace(/@\d+$/, "")}")`);
+  if ((await run("node", ["-e", resolvable.join(";")], INSTALLED)).success) return true;
+  const manifest = '{ "private": true, "type": "module" }\n';
+  await Deno.writeTextFile(join(INSTALLED, "package.json"), manifest);
+  const install = ["install", "--no-audit", "--no-fund", ...NODE_PACKAGES];
+  return (await run("npm", install, INSTALLED)).success;
 }
 
 /** Lines that say what was measured on what. */
 export async function versions(): Promise<string[]> {
-  const packages = await Promise.all(
-    ["fastify", "hono", "@hono/node-server"].map(async (name) => {
-      try {
-        const manifest = await Deno.readTextFile(`${NODE_PEERS}/node_modules/${name}/package.json`);
-        return `${name} ${JSON.parse(manifest).version}`;
-      } catch (error) {
-        if (error instanceof Deno.errors.NotFound) return `${name} not installed`;
-        throw error;
-      }
-    }),
-  );
-  const own = JSON.parse(await Deno.readTextFile(`${HERE}../deno.json`)).version;
-  const tools: string[] = [];
-  for (const [name, args] of [["node", ["--version"]], ["nginx", ["-v"]]] as const) {
-    if (await succeeds(name, [...args])) tools.push(`${name} ${await output(name, [...args])}`);
-  }
+  const read = async (file: string) => JSON.parse(await Deno.readTextFile(file));
+  const own = (await read(`${HERE}../deno.json`)).version;
+  const { specifiers } = await read(`${HERE}../deno.lock`) as {
+    specifiers: Record<string, string>;
+  };
+  const onDeno = ["hono", "postgres", "ioredis", "undici"].map((name) => {
+    const [, version = "unknown"] = Object.entries(specifiers).find(([key]) =>
+      key.startsWith(`npm:${name}@`)
+    ) ?? [];
+    return `${name} ${version.replace(/_.*/, "")}`;
+  });
+  const onNode = await Promise.all(NODE_PACKAGES.map(async (pinned) => {
+    const name = pinned.replace(/@\d+$/, "");
+    try {
+      return `${name} ${
+        (await read(join(INSTALLED, "node_modules", name, "package.json"))).version
+      }`;
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return `${name} not installed`;
+      throw error;
+    }
+  }));
+  const tool = async (program: string, ...args: string[]): Promise<string> => {
+    const { success, output } = await run(program, args);
+    return success ? /\d[\w.]*/.exec(output)![0] : "not installed";
+  };
   return [
     `- ${new Date().toISOString().slice(0, 10)}, Skitai ${own}, Deno ${Deno.version.deno}, ` +
     `${Deno.build.os} ${Deno.build.arch}, ${navigator.hardwareConcurrency} cores`,
-    `- ${[...packages, ...tools].join(", ")}`,
+    `- on Deno: ${onDeno.join(", ")}`,
+    `- on Node ${await tool("node", "--version")}: ${onNode.join(", ")}`,
+    `- nginx ${await tool("nginx", "-v")}, PostgreSQL ${await tool("psql", "--version")}, ` +
+    `Redis ${await tool("redis-server", "--version")}`,
   ];
 }

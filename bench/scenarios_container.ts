@@ -6,7 +6,7 @@
 
 import { checkTimes } from "./client_types.ts";
 import { HERE, median } from "./harness.ts";
-import { compare, JSON_PATH, LIKE_PEERS, type Row, type Scenario, skitai } from "./scenarios.ts";
+import { compare, JSON_PATH, LIKE_PEERS, type Row, type Scenario, skitai } from "./scenario.ts";
 import { sessionApp } from "./subjects/session.ts";
 
 /** What a script that times itself prints for a round, in nanoseconds. */

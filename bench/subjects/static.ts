@@ -1,5 +1,5 @@
 import * as skitai from "../../mod.ts";
 
-skitai.logOff("/10");
+skitai.logOff("/file");
 skitai.mount("/", Deno.env.get("DIRECTORY")!);
 await skitai.run();

@@ -1,5 +1,5 @@
 /**
- * What is measured of what asking backends costs: databases, caches, fan-out.
+ * What is measured of what asking databases costs.
  *
  * @module
  */
@@ -7,26 +7,10 @@
 import { DatabaseSync } from "node:sqlite";
 import { noPostgresql, startPostgresql } from "../tests/_support/postgresql.ts";
 import { noRedis, startRedis } from "../tests/_support/redis.ts";
-import { median, start, type Subject } from "./harness.ts";
-import { NODE_PEERS } from "./peers.ts";
-import { compare, node, peer, type Row, type Scenario, skitai } from "./scenarios.ts";
-
-const missing = (program: string): Row[] => [{
-  subject: "not measured",
-  value: `${program} is not installed`,
-}];
-
-const ours = (kind: string, path: string, env: Record<string, string>): Subject => ({
-  name: "Skitai (Atila)",
-  command: skitai("asking.ts", kind),
-  path,
-  env,
-});
-const bare = (name: string, page: string, env: Record<string, string>, ...flags: string[]) => ({
-  name,
-  command: [...peer("deno_asking.ts"), page, ...flags],
-  env,
-});
+import { bare, ours } from "./asking.ts";
+import { median, start } from "./harness.ts";
+import { compare, missing, onNode, type Scenario } from "./scenario.ts";
+import { TemporaryDirectory } from "./temporary_directory.ts";
 
 /** A PostgreSQL with the table of 10 000 rows. */
 async function filledPostgresql(): ReturnType<typeof startPostgresql> {
@@ -41,25 +25,15 @@ async function filledPostgresql(): ReturnType<typeof startPostgresql> {
   return server;
 }
 
-/** Whether the driver is beside the peers that run on Node, after installing it where it is not. */
-async function nodeDriver(): Promise<boolean> {
-  const command = (program: string, args: string[]) =>
-    new Deno.Command(program, { args, cwd: NODE_PEERS, stdin: "null", stdout: "null" }).output();
-  const resolved = () => command("node", ["-e", 'require.resolve("postgres")']);
-  if ((await resolved()).success) return true;
-  return (await command("npm", ["install", "--no-audit", "--no-fund", "postgres@3"])).success;
-}
-
 /** A file with a table of 10 000 rows. */
-async function sqliteFile(): Promise<string> {
-  const file = `${await Deno.makeTempDir({ prefix: "bench-sqlite-" })}/items.db`;
-  const db = new DatabaseSync(file);
+function sqliteFile(directory: TemporaryDirectory): string {
+  const file = `${directory.path}/items.db`;
+  using db = new DatabaseSync(file);
   db.exec(
     "create table items (id integer primary key, name text, price integer); " +
       "with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) " +
       "insert into items select i, 'item ' || i, i * 7 % 100 from n",
   );
-  db.close();
   return file;
 }
 
@@ -72,33 +46,22 @@ async function fill(port: number): Promise<void> {
   if (new TextDecoder().decode(answer) !== "+OK\r\n") throw new Error("Redis did not take it");
 }
 
-/** A backend in this process that answers at once or after a while. */
-function farServer(delayMs = 0): Deno.HttpServer<Deno.NetAddr> {
-  return Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, async () => {
-    if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs));
-    return Response.json({ n: 1 });
-  });
-}
-
-/** Scenarios of the backends. */
-export const backendScenarios: readonly Scenario[] = [
+/** Scenarios of the databases. */
+export const databaseScenarios: readonly Scenario[] = [
   {
     name: "PostgreSQL page: ten rows and a count of 10 000 in parallel",
     run: async (effort, peers) => {
-      if (noPostgresql) return missing("PostgreSQL");
+      if (noPostgresql) return [missing("PostgreSQL", "it is not installed")];
       await using server = await filledPostgresql();
       const env = { BACKEND: server.member };
       const page = ours("postgresql", "/page", env);
       const rows = await compare(effort, page, [
         { ...bare("Hono + postgres on Deno", "page", env, "--hono"), wanted: "≥ 1.00" },
-        ...(peers.node && await nodeDriver()
-          ? [{
-            name: "Fastify + postgres on Node",
-            command: node("fastify_postgres.mjs"),
-            env,
-            wanted: "≥ 1.00",
-          }]
-          : []),
+        onNode(
+          peers,
+          { name: "Fastify + postgres on Node", env, wanted: "≥ 1.00" },
+          "fastify_postgres.mjs",
+        ),
       ]);
       const kept = await compare(
         effort,
@@ -111,7 +74,7 @@ export const backendScenarios: readonly Scenario[] = [
   {
     name: "PostgreSQL: select 1 per request",
     run: async (effort) => {
-      if (noPostgresql) return missing("PostgreSQL");
+      if (noPostgresql) return [missing("PostgreSQL", "it is not installed")];
       await using server = await startPostgresql();
       const env = { BACKEND: server.member };
       return await compare(effort, ours("postgresql", "/one", env), [
@@ -122,7 +85,7 @@ export const backendScenarios: readonly Scenario[] = [
   {
     name: "Redis: get per request",
     run: async (effort) => {
-      if (noRedis) return missing("Redis");
+      if (noRedis) return [missing("Redis", "it is not installed")];
       await using server = await startRedis();
       await fill(server.port);
       const env = { BACKEND: server.address };
@@ -134,7 +97,8 @@ export const backendScenarios: readonly Scenario[] = [
   {
     name: "SQLite: one row by its key per request",
     run: async (effort) => {
-      const env = { BACKEND: await sqliteFile() };
+      await using directory = await TemporaryDirectory.make();
+      const env = { BACKEND: sqliteFile(directory) };
       return await compare(effort, ours("sqlite", "/point", env), [
         { ...bare("node:sqlite in Deno.serve", "point", env), wanted: "≥ 0.80" },
       ]);
@@ -143,7 +107,8 @@ export const backendScenarios: readonly Scenario[] = [
   {
     name: "SQLite: what a slow query does to other requests",
     run: async (effort) => {
-      const env = { BACKEND: await sqliteFile(), STEPS: "5000000" };
+      await using directory = await TemporaryDirectory.make();
+      const env = { BACKEND: sqliteFile(directory), STEPS: "5000000" };
       await using server = await start(ours("sqlite", "/", env));
       const url = `http://127.0.0.1:${server.port}`;
       const ask = async (path: string): Promise<number> => {
@@ -169,7 +134,10 @@ export const backendScenarios: readonly Scenario[] = [
       }
       const worst = (values: number[]) => values.sort((a, b) => a - b)[~~(values.length * 0.99)]!;
       return [
-        { subject: "the slow query", value: `${median(slow).toFixed(0)} ms` },
+        {
+          subject: "the slow query",
+          value: `${median(slow).toFixed(0)} ms`,
+        },
         {
           subject: "another request: its delay, median",
           value: `${(median(beside) - median(alone)).toFixed(2)} ms`,
@@ -181,34 +149,6 @@ export const backendScenarios: readonly Scenario[] = [
           wanted: "≤ 5 ms",
         },
       ];
-    },
-  },
-  {
-    name: "HTTP: ten requests per page",
-    run: async (effort) => {
-      await using far = farServer();
-      const env = { BACKEND: `127.0.0.1:${far.addr.port}` };
-      return await compare(effort, ours("http", "/ten", env), [
-        { ...bare("fetch and Promise.all", "fetch", env), wanted: "≥ 1.30" },
-        { ...bare("undici and Promise.all", "undici", env), wanted: "≥ 1.00" },
-      ]);
-    },
-  },
-  {
-    name: "Memory of 10 000 futures in flight",
-    run: async (effort) => {
-      await using far = farServer(100);
-      const subject = ours("http", "/", { BACKEND: `127.0.0.1:${far.addr.port}` });
-      const command = subject.command.with(1, "run").toSpliced(2, 0, "--v8-flags=--expose-gc");
-      await using server = await start({ ...subject, command });
-      const sizes: number[] = [];
-      for (let i = 0; i <= effort.rounds; i++) {
-        const response = await fetch(`http://127.0.0.1:${server.port}/memory`);
-        const { each, answered } = await response.json();
-        if (answered !== 10_000) throw new Error(`only ${answered} futures were answered`);
-        if (i > 0) sizes.push(each);
-      }
-      return [{ subject: "heap of one future", value: `${(median(sizes) / 1024).toFixed(2)} KB` }];
     },
   },
 ];
