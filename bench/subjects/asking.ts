@@ -52,11 +52,11 @@ const PAGES: Readonly<Record<string, () => void>> = {
       const row = was.sqlite3("@file").execute("select * from items where id = ?", 77);
       return was.response.API(await row.oneOrThrow());
     });
-    app.route("/slow", async (was) => {
+    app.route("/slow", { args: { steps: 0 } }, async (was, { steps }) => {
       const count = was.sqlite3("@file").execute(
         "with recursive n(i) as (select 1 union all select i + 1 from n where i < ?) " +
           "select sum(i) total from n",
-        Number(Deno.env.get("STEPS")),
+        steps,
       );
       return was.response.API(await count.oneOrThrow());
     });
