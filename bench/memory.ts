@@ -1,8 +1,10 @@
 /**
- * Memory of processes.
+ * Memory of processes: how much they have, and whether it grows under load.
  *
  * @module
  */
+
+import { load, type LoadOptions, median, type Running } from "./harness.ts";
 
 /** Resident memory of a process and its children in megabytes, from `/proc`. */
 export async function residentMegabytes(pid: number): Promise<number> {
@@ -13,4 +15,71 @@ export async function residentMegabytes(pid: number): Promise<number> {
     sum += await residentMegabytes(Number(child));
   }
   return sum;
+}
+
+/** Seconds that the compiler and the heap are given to find their size. */
+const WARM_SECONDS = 8;
+/** Seconds of the rounds together, at most, and how many there are at least. */
+const MEASURED_SECONDS = 18;
+const MIN_ROUNDS = 6;
+const SAMPLE_MS = 50;
+
+/** What memory did under load. */
+export interface Growth {
+  /** Median resident memory of each round in megabytes, in their order. */
+  readonly megabytes: readonly number[];
+  /** Growth in megabytes a second, by the line that lies nearest to all rounds. */
+  readonly slope: number;
+  /** Requests a second of each round. */
+  readonly rates: readonly number[];
+}
+
+/**
+ * Loads a subject until it is warm, about 8 s, and then in rounds of equal length, no more than 18 s
+ * in all, while its memory is watched. A collected heap is small and a full one large: a round
+ * is worth the median of many looks, or it would tell when garbage was collected, and not
+ * what is kept.
+ */
+export async function growth(
+  running: Running,
+  rounds: number,
+  options: LoadOptions & { readonly seconds: number },
+): Promise<Growth> {
+  // wrk takes whole seconds.
+  const seconds = Math.max(1, Math.min(options.seconds, Math.floor(MEASURED_SECONDS / MIN_ROUNDS)));
+  const count = Math.min(Math.max(rounds, MIN_ROUNDS), Math.floor(MEASURED_SECONDS / seconds));
+  await load(running, { ...options, seconds: WARM_SECONDS });
+  const megabytes: number[] = [];
+  const rates: number[] = [];
+  for (let round = 0; round < count; round++) {
+    let over = false;
+    const loaded = load(running, { ...options, seconds }).finally(() => over = true);
+    const [{ rate }, looks] = await Promise.all([loaded, watch(running.pid, () => over)]);
+    rates.push(rate);
+    megabytes.push(median(looks));
+  }
+  return { megabytes, slope: slope(megabytes) / seconds, rates };
+}
+
+/** Looks at the memory of a process now and then until it is over. */
+async function watch(pid: number, over: () => boolean): Promise<number[]> {
+  const looks: number[] = [];
+  while (!over()) {
+    looks.push(await residentMegabytes(pid));
+    await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
+  }
+  return looks;
+}
+
+/** Slope of the straight line nearest to values at equal distances, by least squares. */
+function slope(values: readonly number[]): number {
+  const middle = (values.length - 1) / 2;
+  const mean = values.reduce((a, b) => a + b) / values.length;
+  let products = 0;
+  let squares = 0;
+  values.forEach((value, i) => {
+    products += (i - middle) * (value - mean);
+    squares += (i - middle) ** 2;
+  });
+  return products / squares;
 }

@@ -5,8 +5,8 @@
  */
 
 import { bare, ours } from "./asking.ts";
-import { load, median, start } from "./harness.ts";
-import { residentMegabytes } from "./memory.ts";
+import { median, start } from "./harness.ts";
+import { growth } from "./memory.ts";
 import { compare, type Scenario, skitai } from "./scenario.ts";
 
 /** A backend in this process that answers at once or after a while. */
@@ -33,12 +33,11 @@ export const httpScenarios: readonly Scenario[] = [
         const { took, slowest } = await response.json();
         if (i > 0) times.push(took / slowest);
       }
-      const options = { connections: 64, path: "/page", seconds: effort.seconds };
-      await load(page, options);
-      const before = await residentMegabytes(page.pid);
-      const rates: number[] = [];
-      for (let i = 0; i < effort.rounds; i++) rates.push((await load(page, options)).rate);
-      const after = await residentMegabytes(page.pid);
+      const { megabytes, slope, rates } = await growth(page, effort.rounds, {
+        path: "/page",
+        seconds: effort.seconds,
+      });
+      const [first, last] = [megabytes[0]!, megabytes.at(-1)!];
       return [
         {
           subject: "one page, its time ÷ that of its slowest backend",
@@ -47,9 +46,14 @@ export const httpScenarios: readonly Scenario[] = [
         },
         { subject: "64 pages at a time", value: `${Math.round(median(rates))} pages/s` },
         {
-          subject: "resident memory before and after that",
-          value: `${before.toFixed(0)} → ${after.toFixed(0)} MB`,
-          wanted: "no growth",
+          subject: "their resident memory: first of the rounds after warming → last",
+          value: `${first.toFixed(0)} → ${last.toFixed(0)} MB`,
+          ratio: (last / first).toFixed(2),
+          wanted: "≤ 1.05",
+        },
+        {
+          subject: "its growth over the rounds",
+          value: `${(slope * 60).toFixed(1)} MB a minute`,
         },
       ];
     },
