@@ -18,8 +18,21 @@ export interface Peers {
 
 const NODE_PACKAGES = ["fastify@5", "pino@10", "hono@4", "@hono/node-server@2", "postgres@3"];
 
+/** What decides about the speed of the peer on Python, with the versions that are installed. */
+const PYTHON_PACKAGES: Readonly<Record<string, string>> = {
+  fastapi: "0.163.2",
+  starlette: "1.10.0",
+  pydantic: "2.14.3",
+  uvicorn: "0.54.0",
+  uvloop: "0.23.0",
+  httptools: "0.9.0",
+  asyncpg: "0.32.0",
+};
+
 /** Where peers are installed: outside, so that Deno does not see their manifests. */
 const INSTALLED = join(tmpdir(), "skitai-bench-peers");
+const VENV = join(INSTALLED, "python");
+const PYTHON = join(VENV, "bin", "python");
 
 /** What a program printed, or `undefined` where it is not there. */
 interface Ran {
@@ -62,6 +75,40 @@ async function prepareNode(): Promise<boolean> {
   return (await run("npm", install, INSTALLED)).success;
 }
 
+/**
+ * Command of a peer on Python; its packages are installed where they are not there yet.
+ *
+ * @returns the command, or in a few words what is missing for it.
+ */
+export async function python(
+  script: string,
+): Promise<{ readonly command: readonly string[] } | { readonly problem: string }> {
+  const pinned = Object.entries(PYTHON_PACKAGES).map(([name, version]) => `${name}==${version}`);
+  if ((await pythonPackages()).join() !== pinned.join().replaceAll("==", " ")) {
+    await Deno.mkdir(INSTALLED, { recursive: true });
+    for (
+      const [program, ...args] of [
+        ["python3", "-m", "venv", VENV],
+        [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...pinned],
+      ]
+    ) {
+      const { success, output } = await run(program!, args);
+      if (!success) return { problem: output.split("\n").at(-1)! || `${program} failed` };
+    }
+  }
+  return { command: [PYTHON, `peers/${script}`] };
+}
+
+/** Those of the pinned packages that are installed, each with its version, in their order. */
+async function pythonPackages(): Promise<string[]> {
+  const program = "import sys, importlib.metadata as m\n" +
+    "for name in sys.argv[1:]:\n" +
+    "  try: print(name, m.version(name))\n" +
+    "  except m.PackageNotFoundError: pass\n";
+  const { success, output } = await run(PYTHON, ["-c", program, ...Object.keys(PYTHON_PACKAGES)]);
+  return success ? output.split("\n").filter(Boolean) : [];
+}
+
 /** Lines that say what was measured on what. */
 export async function versions(): Promise<string[]> {
   const read = async (file: string) => JSON.parse(await Deno.readTextFile(file));
@@ -86,6 +133,7 @@ export async function versions(): Promise<string[]> {
       throw error;
     }
   }));
+  const onPython = await pythonPackages();
   const tool = async (program: string, ...args: string[]): Promise<string> => {
     const { success, output } = await run(program, args);
     return success ? /\d[\w.]*/.exec(output)![0] : "not installed";
@@ -95,6 +143,8 @@ export async function versions(): Promise<string[]> {
     `${Deno.build.os} ${Deno.build.arch}, ${navigator.hardwareConcurrency} cores`,
     `- on Deno: ${onDeno.join(", ")}`,
     `- on Node ${await tool("node", "--version")}: ${onNode.join(", ")}`,
+    `- on Python ${await tool("python3", "--version")}: ` +
+    (onPython.join(", ") || "nothing installed"),
     `- nginx ${await tool("nginx", "-v")}, PostgreSQL ${await tool("psql", "--version")}, ` +
     `Redis ${await tool("redis-server", "--version")}`,
   ];

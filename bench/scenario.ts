@@ -5,7 +5,7 @@
  */
 
 import { median, rounds, type Subject } from "./harness.ts";
-import { node, type Peers } from "./peers.ts";
+import { node, type Peers, python } from "./peers.ts";
 
 /** A line of the table. */
 export interface Row {
@@ -86,6 +86,17 @@ export const onNode = (
   peers.node
     ? { ...other, command: node(script) }
     : missing(other.name, "Node with its packages is not installed");
+
+/** A peer on Python, or what is missing for it. */
+export async function onPython(
+  other: Omit<Other, "command">,
+  script: string,
+): Promise<Other | Row> {
+  const found = await python(script);
+  return "problem" in found
+    ? missing(other.name, found.problem)
+    : { ...other, command: found.command };
+}
 
 /** Compares rates of the first subject with the others; who is missing comes last. */
 export async function compare(

@@ -9,7 +9,7 @@ import { noPostgresql, startPostgresql } from "../tests/_support/postgresql.ts";
 import { noRedis, startRedis } from "../tests/_support/redis.ts";
 import { bare, ours } from "./asking.ts";
 import { median, start } from "./harness.ts";
-import { compare, missing, onNode, type Scenario } from "./scenario.ts";
+import { compare, missing, onNode, onPython, type Scenario } from "./scenario.ts";
 import { Steps } from "./steps.ts";
 import { TemporaryDirectory } from "./temporary_directory.ts";
 
@@ -65,6 +65,10 @@ export const databaseScenarios: readonly Scenario[] = [
           peers,
           { name: "Fastify + postgres on Node", env, wanted: "≥ 1.00" },
           "fastify_postgres.mjs",
+        ),
+        await onPython(
+          { name: "FastAPI + asyncpg on Python", env, wanted: "≥ 1.00" },
+          "fastapi_postgres.py",
         ),
       ]);
       const kept = await compare(
