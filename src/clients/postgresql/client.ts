@@ -43,6 +43,8 @@ const PREPARE_AFTER = 2;
 /** Statements that take less, in milliseconds, may share a connection; so many at once. */
 const SHORT_MS = 20;
 const MAX_SHARED = 16;
+/** Short reads go out on one connection as long as they take no longer together. */
+const TOGETHER_MS = 2;
 
 interface Step {
   readonly text: PgText;
@@ -96,7 +98,7 @@ export class PostgresqlClient implements Client {
   }
 
   /** Runs statements; see {@link request}. */
-  async send(
+  send(
     target: DatabaseTarget,
     statements: unknown,
     params: readonly unknown[],
@@ -104,14 +106,19 @@ export class PostgresqlClient implements Client {
   ): Promise<Outcome> {
     let steps: Step[];
     try {
-      steps = this.#steps(toStatements(statements, params, (n) => `$${n}`));
+      steps = this.#steps(toStatements(statements, params, numbered));
     } catch (error) {
-      return failure(target, error, signal);
+      return Promise.resolve(failure(target, error, signal));
     }
     const pool = this.#poolOf(target);
-    const [step] = steps;
-    if (steps.length > 1) return await this.#list(target, pool, steps, signal);
-    return await this.#single(target, pool, step!, signal);
+    if (steps.length > 1) return this.#list(target, pool, steps, signal);
+    const step = steps[0]!;
+    const connection = isShort(step.text) && !signal.aborted && !this.#closed
+      ? share(pool, step.text)
+      : undefined;
+    return connection === undefined
+      ? this.#single(target, pool, step, signal)
+      : this.#shared(target, pool, connection, step, signal);
   }
 
   /** Connections leased, being opened and waited for; for choosing among members. */
@@ -175,35 +182,55 @@ export class PostgresqlClient implements Client {
     });
   }
 
+  /** A short read on a connection that is there. */
+  #shared(
+    target: DatabaseTarget,
+    pool: PgPool,
+    connection: PgConnection,
+    step: Step,
+    signal: StopSignal,
+  ): Promise<Outcome> {
+    const { text, values } = step;
+    join(pool, connection);
+    return connection.run(text.sql, values, "prepared", signal, false, text).then((rows) => {
+      this.#giveBack(pool, connection, true);
+      return answered(target, rows);
+    }, (error) => {
+      this.#giveBack(pool, connection, true);
+      return error instanceof LostConnectionError && !signal.aborted
+        ? this.#single(target, pool, step, signal, error)
+        : failure(target, error, signal);
+    });
+  }
+
+  /** One statement; `lost` is why it has to be sent a second time. */
   async #single(
     target: DatabaseTarget,
     pool: PgPool,
     step: Step,
     signal: StopSignal,
+    lost?: unknown,
   ): Promise<Outcome> {
     const { text, values } = step;
-    const short = text.read && text.runs >= PREPARE_AFTER && text.slowest < SHORT_MS;
-    let lost: unknown;
-    for (let attempt = 1;; attempt++) {
+    const short = isShort(text);
+    for (let attempt = lost === undefined ? 1 : 2;; attempt++) {
       let connection: PgConnection;
       let reused = true;
       try {
         signal.throwIfAborted();
         if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
-        const found = attempt === 1 && short ? share(pool) : undefined;
-        if (found !== undefined) connection = found;
-        else {
-          if (!short) pool.wanting++;
-          try {
-            ({ connection, reused } = await this.#lease(pool, signal, !text.read, attempt > 1));
-          } finally {
-            if (!short) pool.wanting--;
-          }
+        if (!short) pool.wanting++;
+        try {
+          ({ connection, reused } = await this.#lease(pool, signal, !text.read, attempt > 1));
+        } finally {
+          if (!short) pool.wanting--;
         }
       } catch (error) {
         return failure(target, error, signal, true);
       }
-      if (short) share(pool, connection);
+      // others must not get into the transaction of a second attempt
+      const together = short && attempt === 1;
+      if (together) join(pool, connection);
       try {
         const data = attempt === 1
           ? await this.#run(connection, step, signal, !short)
@@ -215,7 +242,7 @@ export class PostgresqlClient implements Client {
         if (!reused || !text.read || !gone || signal.aborted) return failure(target, error, signal);
         lost = error;
       } finally {
-        this.#giveBack(pool, connection, short);
+        this.#giveBack(pool, connection, together);
       }
     }
   }
@@ -227,7 +254,6 @@ export class PostgresqlClient implements Client {
     signal: StopSignal,
     cancel: boolean,
   ): Promise<Record<string, unknown>[]> {
-    const start = performance.now();
     // only a lone statement can be prepared, and only one that comes again is worth it
     const mode = text.read && text.runs >= PREPARE_AFTER
       ? "prepared"
@@ -237,7 +263,7 @@ export class PostgresqlClient implements Client {
       ? "prepared"
       : "once";
     try {
-      const rows = await connection.run(text.sql, values, mode, signal, cancel);
+      const rows = await connection.run(text.sql, values, mode, signal, cancel, text);
       if (text.control) await this.#assertEnded(connection, signal);
       return rows;
     } catch (error) {
@@ -245,9 +271,6 @@ export class PostgresqlClient implements Client {
       throw error;
     } finally {
       if (text.session) connection.retire();
-      text.runs++;
-      // an outlier is forgotten in time
-      text.slowest = Math.max(performance.now() - start, text.slowest * 0.9);
     }
   }
 
@@ -351,23 +374,37 @@ export class PostgresqlClient implements Client {
   }
 }
 
-/** A connection that short reads share and that can take one more; or makes one such. */
-function share(pool: PgPool, connection?: PgConnection): PgConnection | undefined {
-  if (connection !== undefined) {
-    connection.shared++;
-    if (connection.usable) pool.shared.add(connection);
-    return connection;
+const numbered = (n: number): string => `$${n}`;
+
+/** Whether a text is known to read only, and not to hold up others for long. */
+function isShort({ read, control, session, runs, slowest }: PgText): boolean {
+  return read && !control && !session && runs >= PREPARE_AFTER && slowest < SHORT_MS;
+}
+
+/**
+ * A connection that a short read can have, alone or with others.
+ *
+ * Reads that the server answers in a fraction of a millisecond go out together on few connections: a
+ * turn of their own would cost them more than the wait for those before them.
+ */
+function share(pool: PgPool, { usual }: PgText): PgConnection | undefined {
+  const depth = Math.min(MAX_SHARED, Math.floor(TOGETHER_MS / usual));
+  let least: PgConnection | undefined;
+  for (const one of pool.shared) {
+    if (!one.usable) pool.shared.delete(one);
+    else if (one.shared < depth) return one;
+    else if (one.shared < (least?.shared ?? MAX_SHARED)) least = one;
   }
   const idle = pool.take();
   if (idle !== undefined) return idle;
   // while there may be more connections one is opened; who wants one of their own comes first
-  if (pool.load < pool.most || pool.wanting > 0) return undefined;
-  let best: PgConnection | undefined;
-  for (const one of pool.shared) {
-    if (!one.usable) pool.shared.delete(one);
-    else if (one.shared < (best?.shared ?? MAX_SHARED)) best = one;
-  }
-  return best;
+  return pool.load < pool.most || pool.wanting > 0 ? undefined : least;
+}
+
+/** One more statement on a connection. */
+function join(pool: PgPool, connection: PgConnection): void {
+  connection.shared++;
+  if (connection.usable) pool.shared.add(connection);
 }
 
 /** Runs a text that reads where it cannot write. */
@@ -400,5 +437,6 @@ function joined(steps: readonly Step[]): PgText {
     session: steps.some(({ text }) => text.session),
     runs: 0,
     slowest: 0,
+    usual: 0,
   };
 }

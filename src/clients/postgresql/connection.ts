@@ -13,6 +13,7 @@ import { asError, BackendError, ConnectError, ProtocolError } from "../../core/e
 import type { Poolable } from "../../net/pool.ts";
 import { type DatabaseTarget, nameOf } from "../database.ts";
 import { orAborted } from "../shared_opening.ts";
+import type { PgText } from "./text.ts";
 import { arrayText, arrayType, OWN_ARRAYS_SQL, pgTypes } from "./types.ts";
 
 /** Most bytes a server may send before it has let us in. */
@@ -49,6 +50,8 @@ export class PgConnection implements Poolable {
   idleSince = 0;
   /** Statements under way on it, when it is shared. */
   shared = 0;
+  /** `performance.now()` of the last answer. */
+  #answeredAt = 0;
   /** Resolves when its socket has closed. */
   readonly closed: Promise<void>;
 
@@ -146,6 +149,8 @@ export class PgConnection implements Poolable {
    *
    * When the signal aborts, it rejects with its reason at once; meanwhile the server is told to
    * cancel, and the connection is not used again.
+   *
+   * @param text Where it is noted how long the server took.
    */
   run(
     sql: string,
@@ -153,6 +158,7 @@ export class PgConnection implements Poolable {
     mode: SendMode,
     signal: StopSignal,
     cancel = true,
+    text?: PgText,
   ): Promise<Record<string, unknown>[]> {
     if (mode === "prepared" && this.#prepared.add(sql).size > MAX_PREPARED) this.retire();
     return new Promise((resolve, reject) => {
@@ -167,17 +173,23 @@ export class PgConnection implements Poolable {
       };
       signal.addEventListener("abort", onAbort);
       this.#running++;
-      query.then((rows) => {
+      const sentAt = performance.now();
+      const ended = () => {
         this.#running--;
         signal.removeEventListener("abort", onAbort);
+        const now = performance.now();
+        if (text !== undefined) noteRun(text, now - Math.max(sentAt, this.#answeredAt));
+        this.#answeredAt = now;
+      };
+      query.then((rows) => {
+        ended();
         try {
           resolve(this.#lastRows(rows));
         } catch (error) {
           reject(error);
         }
       }, (error: unknown) => {
-        this.#running--;
-        signal.removeEventListener("abort", onAbort);
+        ended();
         reject(isLost(error) ? this.#lost(asError(error)) : error);
       });
     });
@@ -271,6 +283,7 @@ export class PgConnection implements Poolable {
    * this connection does not know, they go as the text they have there.
    */
   #bound(values: readonly unknown[]): unknown[] {
+    if (!values.some(Array.isArray)) return values as unknown[];
     return values.map((value) => {
       if (!Array.isArray(value)) return value;
       const list = [...value];
@@ -310,6 +323,14 @@ export class PgConnection implements Poolable {
     this.#onDead = undefined;
     onDead?.();
   }
+}
+
+/** Statements of one connection are run in turn: each begins when the one before it has ended. */
+function noteRun(text: PgText, ms: number): void {
+  text.runs++;
+  // an outlier is forgotten in time
+  text.slowest = Math.max(ms, text.slowest * 0.9);
+  text.usual += (ms - text.usual) * (text.runs === 1 ? 1 : 0.1);
 }
 
 /** A connection that ended before the answer was there, whatever became of the statement. */

@@ -21,8 +21,10 @@ export interface PgText {
   readonly session: boolean;
   /** How often it was run. */
   runs: number;
-  /** How long the longest of the latest runs took, in milliseconds. */
+  /** How long the server took for the longest of the latest runs, in milliseconds. */
   slowest: number;
+  /** How long the server takes as a rule, in milliseconds. */
+  usual: number;
 }
 
 /**
@@ -83,6 +85,7 @@ export function readText(sql: string, params: SqlParams): PgText {
     session: SESSIONS.has(verb) || (verb === "create" && /^temp(orary)?$/.test(words[1] ?? "")),
     runs: 0,
     slowest: 0,
+    usual: 0,
   };
 }
 
