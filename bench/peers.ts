@@ -34,7 +34,7 @@ const INSTALLED = join(tmpdir(), "skitai-bench-peers");
 const VENV = join(INSTALLED, "python");
 const PYTHON = join(VENV, "bin", "python");
 
-/** What a program printed, or `undefined` where it is not there. */
+/** How a program ended, and what it printed. */
 interface Ran {
   readonly success: boolean;
   readonly output: string;
@@ -61,8 +61,13 @@ export async function preparePeers(): Promise<Peers> {
   return { node, nginx: nginx.success };
 }
 
+/** Whether there is a Node: where there is none, Deno answers to its name. */
+async function hasNode(): Promise<boolean> {
+  return (await run("node", ["-e", "process.exit(process.versions.deno ? 1 : 0)"])).success;
+}
+
 async function prepareNode(): Promise<boolean> {
-  if (!(await run("node", ["--version"])).success) return false;
+  if (!await hasNode()) return false;
   await Deno.mkdir(INSTALLED, { recursive: true });
   for await (const { name } of Deno.readDir(`${HERE}peers`)) {
     if (name.endsWith(".mjs")) await Deno.copyFile(`${HERE}peers/${name}`, join(INSTALLED, name));
@@ -142,7 +147,9 @@ export async function versions(): Promise<string[]> {
     `- ${new Date().toISOString().slice(0, 10)}, Skitai ${own}, Deno ${Deno.version.deno}, ` +
     `${Deno.build.os} ${Deno.build.arch}, ${navigator.hardwareConcurrency} cores`,
     `- on Deno: ${onDeno.join(", ")}`,
-    `- on Node ${await tool("node", "--version")}: ${onNode.join(", ")}`,
+    `- on Node ${await hasNode() ? await tool("node", "--version") : "not installed"}: ${
+      onNode.join(", ")
+    }`,
     `- on Python ${await tool("python3", "--version")}: ` +
     (onPython.join(", ") || "nothing installed"),
     `- nginx ${await tool("nginx", "-v")}, PostgreSQL ${await tool("psql", "--version")}, ` +
