@@ -76,8 +76,11 @@ export interface Engine {
   readonly watched: readonly string[];
   /** Runs the `beforeReload` hooks, when another engine is about to take over. */
   beforeReload(): Promise<void>;
-  /** Stops: no new connections, running requests end, unmount hooks, pools, logs. Each phase within the grace. */
-  shutdown(graceMs: number): Promise<void>;
+  /**
+   * Stops: no new connections, running requests end, unmount hooks, pools, logs. Each phase within the
+   * grace. With `handoverMs` a successor listens, and new connections end so much later.
+   */
+  shutdown(graceMs: number, handoverMs?: number): Promise<void>;
 }
 
 /** Starts an engine for the service. @throws {ConfigError} and start errors, with nothing left half-started. */
@@ -185,10 +188,13 @@ export const startEngine: StartEngine = async (service, options) => {
     front,
     watched,
     beforeReload: () => run("beforeReload"),
-    shutdown: (graceMs) =>
+    shutdown: (graceMs, handoverMs) =>
       stopping ??= (async () => {
         await within(graceMs, run("beforeUmount"), "beforeUmount hooks", log);
-        await Promise.all([front.shutdown(graceMs), forward?.shutdown(graceMs)]);
+        await Promise.all([
+          front.shutdown(graceMs, handoverMs),
+          forward?.shutdown(graceMs, handoverMs),
+        ]);
         await within(graceMs, rest.disposeAsync(), "unmount hooks, backends and logs", log);
       })(),
   };

@@ -88,8 +88,11 @@ export interface Front extends AsyncDisposable {
   /**
    * Refuses new connections, lets running requests end with `Connection: close`, and cuts what is left
    * after the grace. Resolves when all are closed. A second call waits for the first.
+   *
+   * With `handoverMs` a successor listens already: connections are accepted for so long still, or half
+   * the grace if that is less, because those that are on their way lead here.
    */
-  shutdown(graceMs: number): Promise<void>;
+  shutdown(graceMs: number, handoverMs?: number): Promise<void>;
 }
 
 /** Starts a front. @throws {Deno.errors.AddrInUse} and the like when it cannot listen. */

@@ -9,8 +9,10 @@
 export interface EngineStart {
   /** Port to listen on; never 0. */
   readonly port: number;
-  /** True when it takes over from a running engine. */
+  /** True when it takes over from a running engine because somebody wants it to. */
   readonly reloaded: boolean;
+  /** True when it takes over from a running engine, for whatever reason. */
+  readonly takesOver: boolean;
   /** True in a daemon. */
   readonly daemon: boolean;
 }

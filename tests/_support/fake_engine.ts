@@ -70,8 +70,9 @@ class FakeEngine implements Engine {
     return Promise.resolve();
   }
 
-  async shutdown(graceMs: number): Promise<void> {
+  async shutdown(graceMs: number, handoverMs: number = 0): Promise<void> {
     say(`shutdown ${graceMs}`);
+    await new Promise((resolve) => setTimeout(resolve, Math.min(handoverMs, graceMs / 2)));
     let timer = 0;
     const late = new Promise<void>((resolve) => {
       timer = Number(setTimeout(resolve, graceMs));

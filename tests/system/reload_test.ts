@@ -49,7 +49,7 @@ for (const workers of [1, 2]) {
     await Deno.writeTextFile(module, `export const version = "number two";\n`);
     const second = await until(
       async () => {
-        const answer = await who(port);
+        const answer = await who(port, 15);
         assert.ok(answer !== undefined, "a request was not answered");
         return answer;
       },

@@ -98,7 +98,10 @@ class EdgeFront implements Front {
   readonly #sweeper: ReturnType<typeof setInterval>;
   #nextLookAt = 0;
   #looking: Promise<void> | undefined;
+  /** Each response is the last one of its connection. */
   #isDraining = false;
+  /** No connection is accepted any more. */
+  #isClosing = false;
   #shutdown: Promise<void> | undefined;
   #allClosed: (() => void) | undefined;
 
@@ -163,8 +166,8 @@ class EdgeFront implements Front {
     return this.#connections.size;
   }
 
-  shutdown(graceMs: number): Promise<void> {
-    return this.#shutdown ??= this.#drain(graceMs);
+  shutdown(graceMs: number, handoverMs: number = 0): Promise<void> {
+    return this.#shutdown ??= this.#drain(graceMs, Math.min(handoverMs, graceMs / 2));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -223,7 +226,7 @@ class EdgeFront implements Front {
     }
     (session as Tracked)[CONNECTION] = connection;
     connection.session = session;
-    if (this.#isDraining) session.close();
+    if (this.#isClosing) session.close();
   }
 
   #closed(connection: EdgeConnection): void {
@@ -638,15 +641,17 @@ class EdgeFront implements Front {
 
   // The end
 
-  async #drain(graceMs: number): Promise<void> {
+  async #drain(graceMs: number, handoverMs: number): Promise<void> {
+    const grace = deadline(graceMs);
     this.#isDraining = true;
+    if (handoverMs > 0) await delay(handoverMs);
+    this.#isClosing = true;
     const closed = new Promise<void>((resolve) => this.#allClosed = resolve);
     if (this.#connections.size === 0) this.#allClosed?.();
     // Node would drop idle connections here and now.
     (this.#server as Server).closeIdleConnections = ignore;
     const ended = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const { session } of this.#connections) session?.close();
-    const grace = deadline(graceMs);
     const draining = this.#endIdle(Math.min(DRAIN_LINGER_MS, graceMs));
     await Promise.race([grace.passed, closed.then(() => this.#work.settled())]);
     for (const connection of [...this.#connections]) connection.destroy();

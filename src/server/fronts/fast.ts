@@ -147,8 +147,8 @@ class FastFront implements Front {
     return this.#estimate.at(now);
   }
 
-  shutdown(graceMs: number): Promise<void> {
-    return this.#shutdown ??= this.#drain(graceMs);
+  shutdown(graceMs: number, handoverMs: number = 0): Promise<void> {
+    return this.#shutdown ??= this.#drain(graceMs, Math.min(handoverMs, graceMs / 2));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -359,11 +359,12 @@ class FastFront implements Front {
     this.#options.log.trace(thrown, "front");
   }
 
-  async #drain(graceMs: number): Promise<void> {
+  async #drain(graceMs: number, handoverMs: number): Promise<void> {
     this.#isDraining = true;
     if (graceMs > 0) {
       const grace = deadline(graceMs);
-      await Promise.race([grace.passed, delay(Math.min(LINGER_MS, graceMs))]);
+      // The runtime closes the connections on which it has read nothing together with the socket.
+      await Promise.race([grace.passed, delay(Math.max(handoverMs, Math.min(LINGER_MS, graceMs)))]);
       let isLate = true;
       await Promise.race([grace.passed, this.#uploads.settled().then(() => isLate = false)]);
       if (isLate) {

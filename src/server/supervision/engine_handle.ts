@@ -50,6 +50,7 @@ export class EngineHandle {
   #exitCode: number | null = null;
   #ready = Promise.withResolvers<EngineReady>();
   #gone = Promise.withResolvers<void>();
+  #tookOver = Promise.withResolvers<void>();
   #prepared: (() => void) | undefined;
 
   /** Starts the process, with the flags and arguments of this one. */
@@ -120,12 +121,23 @@ export class EngineHandle {
     clearTimeout(timer);
   }
 
-  /** Asks it to stop within the grace, and kills it when it does not. Resolves when it has ended. */
-  async stop(graceMs: number): Promise<void> {
+  /** Resolves when it gets all connections and the one before it has stopped listening, or the time is over. */
+  async tookOver(timeoutMs: number): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, timeoutMs);
+    await Promise.race([this.#tookOver.promise, late.promise, this.gone]);
+    clearTimeout(timer);
+  }
+
+  /**
+   * Asks it to stop within the grace, and kills it when it does not. With `handoverMs` its successor
+   * listens, and it accepts for so long still. Resolves when it has ended.
+   */
+  async stop(graceMs: number, handoverMs: number = 0): Promise<void> {
     this.#heartbeat?.stop();
     if (!this.#stopping) {
       this.#stopping = true;
-      this.#send({ type: "stop", graceMs });
+      this.#send({ type: "stop", graceMs, handoverMs });
     }
     const timer = setTimeout(() => this.kill(), graceMs + STOP_MARGIN_MS);
     await this.gone;
@@ -164,6 +176,8 @@ export class EngineHandle {
         return this.#heartbeat?.answered();
       case "reloadPrepared":
         return this.#prepared?.();
+      case "tookOver":
+        return this.#tookOver.resolve();
       case "workers":
         this.#workers = report.workers;
         return this.#events.changed(this);

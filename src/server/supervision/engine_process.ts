@@ -27,6 +27,7 @@ import { exitCodeOf, onEngineSignals } from "../signals.ts";
 import { describeStartFailure } from "../start_failure.ts";
 import { onUncaught } from "../uncaught.ts";
 import { CriticalPointWatch, type Watched } from "./critical_point.ts";
+import { Handover } from "./handover.ts";
 import type { EngineReport, Order } from "./messages.ts";
 import { WorkerHost } from "./worker_host.ts";
 
@@ -44,7 +45,7 @@ interface Body {
   replace(index: number, reason: string): void;
   rotate(): void;
   beforeReload(): Promise<void>;
-  stop(graceMs: number): Promise<void>;
+  stop(graceMs: number, handoverMs: number): Promise<void>;
 }
 
 /** Serves in this process until the supervisor says otherwise. Ends it when the start fails. */
@@ -72,6 +73,8 @@ export async function runEngineProcess(
     return Deno.exit(EXIT_FAILED);
   }
   server.serve(body);
+  // Before the supervisor hears that this one serves, and stops the other.
+  if (start.takesOver) takeOver(handover(service, body.port));
   watchCriticalPoint(service, body);
   const { address, port, watched, workers } = body;
   report({ type: "ready", address, port, watched, workers });
@@ -80,6 +83,19 @@ export async function runEngineProcess(
 
 function report(message: EngineReport): void {
   if (process.connected) process.send!(message);
+}
+
+function takeOver(handover: Handover): void {
+  handover.fromOthers()
+    .catch((error) => wac.logger.get("server").trace(error))
+    .finally(() => report({ type: "tookOver" }));
+}
+
+/** Hands connections over, on all ports of the service. */
+function handover(service: Service, port: number): Handover {
+  const { forward } = service;
+  const ports = forward === undefined ? [port] : [port, forward.fromPort];
+  return new Handover(ports, wac.logger.get("server"));
 }
 
 class EngineServer implements Server {
@@ -139,7 +155,7 @@ class EngineServer implements Server {
       case "rotate":
         return this.#rotate();
       case "stop":
-        return this.#stopAndExit(order.graceMs);
+        return this.#stopAndExit(order.graceMs, order.handoverMs);
       case "beforeReload":
         (this.#body?.beforeReload() ?? Promise.resolve())
           .catch((error) => wac.logger.get("server").trace(error))
@@ -152,15 +168,15 @@ class EngineServer implements Server {
     this.#body?.rotate();
   }
 
-  #stop(grace: number): Promise<void> {
+  #stop(grace: number, handoverMs = 0): Promise<void> {
     // Before it serves there is nothing that would have to end gracefully.
-    return this.#stopping ??= (this.#body?.stop(grace) ?? Promise.resolve()).finally(() =>
-      this.#finished.resolve(EXIT_NORMAL)
+    return this.#stopping ??= (this.#body?.stop(grace, handoverMs) ?? Promise.resolve()).finally(
+      () => this.#finished.resolve(EXIT_NORMAL),
     );
   }
 
-  #stopAndExit(grace: number): void {
-    this.#stop(grace)
+  #stopAndExit(grace: number, handoverMs = 0): void {
+    this.#stop(grace, handoverMs)
       .catch((error) => wac.logger.get("server").trace(error))
       // Also ends the threads of workers that hang.
       .finally(() => setTimeout(() => Deno.exit(EXIT_NORMAL), 0));
@@ -214,7 +230,7 @@ async function ownBody(
     replace: (_index, reason) => report({ type: "replace", reason: `${names.name}: ${reason}` }),
     rotate: () => {},
     beforeReload: () => engine.beforeReload(),
-    stop: (grace) => engine.shutdown(grace),
+    stop: (grace, handoverMs) => engine.shutdown(grace, handoverMs),
   };
 }
 
@@ -229,6 +245,7 @@ async function hostBody(
   const host: WorkerHost = new WorkerHost({
     start: { ...start, skitai: "worker", shared: createShared(settings.workers, SHARED_BYTES) },
     count: settings.workers,
+    handover: handover(service, start.port),
     log: wac.logger.get("server"),
     events: {
       changed: () => report({ type: "workers", workers: host.workers }),

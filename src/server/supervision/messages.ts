@@ -13,7 +13,8 @@ export type Order =
   | { readonly type: "ping" }
   | { readonly type: "rotate" }
   | { readonly type: "beforeReload" }
-  | { readonly type: "stop"; readonly graceMs: number };
+  /** With `handoverMs` a successor listens already, and connections are accepted for so long still. */
+  | { readonly type: "stop"; readonly graceMs: number; readonly handoverMs: number };
 
 /** A worker to its engine process. */
 export type WorkerReport =
@@ -43,6 +44,8 @@ export type EngineReport =
   | { readonly type: "failed"; readonly failure: StartFailure }
   | { readonly type: "pong" }
   | { readonly type: "reloadPrepared" }
+  /** New connections come here only; those who listened before have stopped. */
+  | { readonly type: "tookOver" }
   | { readonly type: "workers"; readonly workers: readonly WorkerInfo[] }
   /** The engine cannot go on and asks to be replaced; with `drainMs` it says how long it may drain. */
   | { readonly type: "replace"; readonly reason: string; readonly drainMs?: number };

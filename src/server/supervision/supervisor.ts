@@ -24,11 +24,15 @@ import type { StartError } from "../start_failure.ts";
 import { onUncaught } from "../uncaught.ts";
 import { Backoff } from "./backoff.ts";
 import { type EngineEvents, EngineHandle, type EngineReady } from "./engine_handle.ts";
+import { HANDOVER_MS } from "./handover.ts";
 import { ReloadWatch } from "./reload_watch.ts";
 
 const DEFAULT_GRACE_MS = DEFAULT_GRACE_SECONDS * 1000;
 /** Milliseconds the hooks before a reload may take. */
 const BEFORE_RELOAD_MS = 10_000;
+
+/** Milliseconds after which a next replacement does not wait for a handover any longer. */
+const TAKEOVER_MS = 5000;
 
 /** Facts about a running supervisor, for the instance file. */
 export interface SupervisorFacts {
@@ -90,6 +94,7 @@ class Supervisor implements Server {
   #wait: ReturnType<typeof setTimeout> | undefined;
   #replacing: Promise<void> | undefined;
   #next: Replacement | undefined;
+  #takeover: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #finished = Promise.withResolvers<number>();
   #release: () => void = () => {};
@@ -155,9 +160,10 @@ class Supervisor implements Server {
     this.#release();
   }
 
-  #spawn(reloaded: boolean): EngineHandle {
+  #spawn(reloaded: boolean, takesOver = false): EngineHandle {
     const { daemon } = this.#settings;
-    const engine = new EngineHandle({ port: this.port, reloaded, daemon }, this.#events);
+    const start = { port: this.port, reloaded, takesOver, daemon };
+    const engine = new EngineHandle(start, this.#events);
     this.#engines.add(engine);
     return engine;
   }
@@ -231,15 +237,18 @@ class Supervisor implements Server {
     this.#log.log(`engine process ${old.pid} is replaced: ${reason}`, unasked ? "error" : "info");
     if (unasked) await this.#pause(this.#backoff.next(old.servedMs));
     else await old.beforeReload(BEFORE_RELOAD_MS);
+    // Connections are handed over from one engine at a time.
+    await this.#takeover;
     if (this.#stopping || old !== this.#current) return;
-    const engine = this.#spawn(!unasked);
+    const engine = this.#spawn(!unasked, true);
     try {
       const ready = await engine.ready;
       if (this.#stopping) return;
       this.#current = engine;
       this.#onReady(engine, ready);
       // Not waited for: the next replacement may start while this one drains.
-      void old.stop(drainMs);
+      void old.stop(drainMs, HANDOVER_MS);
+      this.#takeover = engine.tookOver(TAKEOVER_MS);
     } catch (error) {
       if (this.#stopping) return;
       const { text, stack } = (error as StartError).failure;

@@ -55,8 +55,8 @@ export async function runWorker(
   const heapLimitAtStart = heapLimit();
   const finished = Promise.withResolvers<number>();
   let stopping: Promise<void> | undefined;
-  const stop = (grace: number) =>
-    stopping ??= engine.shutdown(grace).finally(() => finished.resolve(EXIT_NORMAL));
+  const stop = (grace: number, handover = 0) =>
+    stopping ??= engine.shutdown(grace, handover).finally(() => finished.resolve(EXIT_NORMAL));
 
   channel.on("message", (order) => {
     switch (order.type) {
@@ -69,7 +69,9 @@ export async function runWorker(
           .finally(() => report({ type: "reloadPrepared" }));
         return;
       case "stop":
-        stop(order.graceMs).catch((error) => wac.logger.get("server").trace(error))
+        stop(order.graceMs, order.handoverMs).catch((error) =>
+          wac.logger.get("server").trace(error)
+        )
           .finally(() => {
             report({ type: "stopped" });
             end(EXIT_NORMAL);

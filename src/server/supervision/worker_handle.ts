@@ -119,12 +119,15 @@ export class WorkerHandle {
     await Promise.race([prepared.promise, this.gone]);
   }
 
-  /** Asks it to stop within the grace. Resolves when the thread has ended. */
-  stop(graceMs: number): Promise<void> {
+  /**
+   * Asks it to stop within the grace; with `handoverMs` its successor listens, and it accepts for so long
+   * still. Resolves when the thread has ended.
+   */
+  stop(graceMs: number, handoverMs: number): Promise<void> {
     if (this.#state !== "stopping") {
       this.#state = "stopping";
       this.#heartbeat?.stop();
-      this.#send({ type: "stop", graceMs });
+      this.#send({ type: "stop", graceMs, handoverMs });
     }
     return this.gone;
   }

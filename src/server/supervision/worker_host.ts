@@ -9,10 +9,11 @@ import type { WorkerStart } from "../role.ts";
 import type { WorkerInfo } from "../server.ts";
 import { Backoff } from "./backoff.ts";
 import type { Watched } from "./critical_point.ts";
+import { type Handover, HANDOVER_MS } from "./handover.ts";
 import { type WorkerEvents, WorkerHandle } from "./worker_handle.ts";
 
-/** Milliseconds a worker that is replaced may take for the requests it has. */
-const REPLACED_GRACE_MS = 1000;
+/** Milliseconds a worker that is replaced may take for the requests it has, with those it still accepts. */
+const REPLACED_GRACE_MS = 2 * HANDOVER_MS;
 /** Milliseconds a stopping worker gets on top of its grace before its thread is ended. */
 const STOP_MARGIN_MS = 2000;
 
@@ -29,6 +30,8 @@ export class WorkerHost {
   #start: Omit<WorkerStart, "index">;
   #count: number;
   #log: Log;
+  #handover: Handover;
+  #handovers: Promise<void> = Promise.resolve();
   #events: HostEvents;
   #serving: WorkerHandle[] = [];
   #all = new Set<WorkerHandle>();
@@ -44,12 +47,14 @@ export class WorkerHost {
   constructor(options: {
     readonly start: Omit<WorkerStart, "index">;
     readonly count: number;
+    readonly handover: Handover;
     readonly log: Log;
     readonly events: HostEvents;
   }) {
     this.#start = options.start;
     this.#count = options.count;
     this.#log = options.log;
+    this.#handover = options.handover;
     this.#events = options.events;
   }
 
@@ -118,11 +123,11 @@ export class WorkerHost {
   }
 
   /** Stops all workers within the grace. A hung one is not waited for: it goes with the process. */
-  async stop(graceMs: number): Promise<void> {
+  async stop(graceMs: number, handoverMs: number): Promise<void> {
     this.#stopping = true;
     for (const wait of this.#waits) clearTimeout(wait);
     const alive = [...this.#all].filter((worker) => !worker.hung);
-    await Promise.all(alive.map((worker) => this.#retire(worker, graceMs)));
+    await Promise.all(alive.map((worker) => this.#retire(worker, graceMs, handoverMs)));
   }
 
   #launch(index: number, replaced: number): WorkerHandle {
@@ -141,8 +146,16 @@ export class WorkerHost {
   #onReady(worker: WorkerHandle): void {
     this.#events.changed();
     for (const old of this.#leaving) {
-      if (old.index === worker.index) void this.#retire(old, REPLACED_GRACE_MS);
+      if (old.index !== worker.index) continue;
+      this.#handovers = this.#handovers.then(() => this.#handOver(old));
     }
+  }
+
+  /** Connections are handed over from one worker at a time. */
+  async #handOver(old: WorkerHandle): Promise<void> {
+    const isOver = this.#handover.toNewest();
+    await this.#retire(old, REPLACED_GRACE_MS, HANDOVER_MS);
+    isOver();
   }
 
   #workerEvents: WorkerEvents = {
@@ -171,10 +184,10 @@ export class WorkerHost {
     this.#waits.add(wait);
   }
 
-  async #retire(worker: WorkerHandle, graceMs: number): Promise<void> {
+  async #retire(worker: WorkerHandle, graceMs: number, handoverMs: number): Promise<void> {
     const deadline = Promise.withResolvers<void>();
     const timer = setTimeout(deadline.resolve, graceMs + STOP_MARGIN_MS);
-    const gone = worker.stop(graceMs);
+    const gone = worker.stop(graceMs, handoverMs);
     await Promise.race([gone, deadline.promise]);
     clearTimeout(timer);
     if (!this.#all.has(worker)) return;
