@@ -4,7 +4,7 @@
  * @module
  */
 
-import { load, type LoadOptions, median, type Running } from "./harness.ts";
+import { load, type LoadOptions, type Running } from "./harness.ts";
 
 /** Resident memory of a process and its children in megabytes, from `/proc`. */
 export async function residentMegabytes(pid: number): Promise<number> {
@@ -18,15 +18,15 @@ export async function residentMegabytes(pid: number): Promise<number> {
 }
 
 /** Seconds that the compiler and the heap are given to find their size. */
-const WARM_SECONDS = 8;
-/** Seconds of the rounds together, at most, and how many there are at least. */
+const WARM_SECONDS = 7;
+/** Seconds of the rounds together, and how many there are at least. */
 const MEASURED_SECONDS = 18;
 const MIN_ROUNDS = 6;
 const SAMPLE_MS = 50;
 
 /** What memory did under load. */
 export interface Growth {
-  /** Median resident memory of each round in megabytes, in their order. */
+  /** Most resident memory in each round in megabytes, in their order. */
   readonly megabytes: readonly number[];
   /** Growth in megabytes a second, by the line that lies nearest to all rounds. */
   readonly slope: number;
@@ -35,19 +35,20 @@ export interface Growth {
 }
 
 /**
- * Loads a subject until it is warm, about 8 s, and then in rounds of equal length, no more than 18 s
- * in all, while its memory is watched. A collected heap is small and a full one large: a round
- * is worth the median of many looks, or it would tell when garbage was collected, and not
- * what is kept.
+ * Loads a subject until it is warm and then in rounds of equal length, about 25 s in all, while its
+ * memory is watched. A heap grows until it is collected and then shrinks: a round is worth its
+ * peak, or the figures would tell when garbage was collected, and not what is kept.
+ *
+ * @param rounds how many are wished for; at least 6 there are, and none is shorter than a second.
  */
 export async function growth(
   running: Running,
   rounds: number,
-  options: LoadOptions & { readonly seconds: number },
+  options: Omit<LoadOptions, "seconds"> = {},
 ): Promise<Growth> {
   // wrk takes whole seconds.
-  const seconds = Math.max(1, Math.min(options.seconds, Math.floor(MEASURED_SECONDS / MIN_ROUNDS)));
-  const count = Math.min(Math.max(rounds, MIN_ROUNDS), Math.floor(MEASURED_SECONDS / seconds));
+  const seconds = Math.max(1, Math.floor(MEASURED_SECONDS / Math.max(rounds, MIN_ROUNDS)));
+  const count = Math.floor(MEASURED_SECONDS / seconds);
   await load(running, { ...options, seconds: WARM_SECONDS });
   const megabytes: number[] = [];
   const rates: number[] = [];
@@ -56,7 +57,7 @@ export async function growth(
     const loaded = load(running, { ...options, seconds }).finally(() => over = true);
     const [{ rate }, looks] = await Promise.all([loaded, watch(running.pid, () => over)]);
     rates.push(rate);
-    megabytes.push(median(looks));
+    megabytes.push(Math.max(...looks));
   }
   return { megabytes, slope: slope(megabytes) / seconds, rates };
 }

@@ -33,10 +33,7 @@ export const httpScenarios: readonly Scenario[] = [
         const { took, slowest } = await response.json();
         if (i > 0) times.push(took / slowest);
       }
-      const { megabytes, slope, rates } = await growth(page, effort.rounds, {
-        path: "/page",
-        seconds: effort.seconds,
-      });
+      const { megabytes, slope, rates } = await growth(page, effort.rounds, { path: "/page" });
       const [first, last] = [megabytes[0]!, megabytes.at(-1)!];
       return [
         {
@@ -46,13 +43,13 @@ export const httpScenarios: readonly Scenario[] = [
         },
         { subject: "64 pages at a time", value: `${Math.round(median(rates))} pages/s` },
         {
-          subject: "their resident memory: first of the rounds after warming → last",
+          subject: "their resident memory, its peak: first round after warming → last",
           value: `${first.toFixed(0)} → ${last.toFixed(0)} MB`,
           ratio: (last / first).toFixed(2),
           wanted: "≤ 1.05",
         },
         {
-          subject: "its growth over the rounds",
+          subject: "its growth by all rounds",
           value: `${(slope * 60).toFixed(1)} MB a minute`,
         },
       ];

@@ -10,6 +10,7 @@ import nunjucks from "nunjucks";
 import vento from "ventojs";
 import * as skitai from "../../mod.ts";
 import type { AtilaWas } from "../../src/atila/mod.ts";
+import { TemporaryDirectory } from "../temporary_directory.ts";
 import { measureOnDemand } from "./measured.ts";
 
 const FILES: Readonly<Record<string, string>> = {
@@ -39,7 +40,8 @@ const FILES: Readonly<Record<string, string>> = {
 {{ /layout }}`,
 };
 
-const root = await Deno.makeTempDir({ prefix: "bench-templates-" });
+await using temporary = await TemporaryDirectory.make();
+const root = temporary.path;
 const directory = join(root, "templates");
 await Deno.mkdir(directory);
 for (const [name, text] of Object.entries(FILES)) {
@@ -95,4 +97,3 @@ await measureOnDemand(async () => {
   for (let i = 0; i < 50; i++) await render();
   return 50;
 });
-await Deno.remove(root, { recursive: true });
