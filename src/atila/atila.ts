@@ -7,6 +7,7 @@
 
 import { dirname, fromFileUrl, resolve } from "./path.ts";
 import type { BodyLimits, FetchInfo, LifecyclePhase, MountedApp, MountInfo } from "../core/app.ts";
+import { jsonText } from "../core/json_text.ts";
 import { declareBodySize, jsonResponse, knownResponse } from "../core/body_size.ts";
 import { separateChallenges } from "../core/challenges.ts";
 import {
@@ -829,7 +830,7 @@ export class Atila extends AppFeatures implements MountedApp {
     // Objects of a class are written more slowly than plain ones.
     return state === undefined
       ? jsonResponse({ ...data })
-      : knownResponse(JSON.stringify(data), initOf(state, JSON_HEADERS));
+      : knownResponse(jsonText({ ...data }), initOf(state, JSON_HEADERS));
   }
 }
 

@@ -45,8 +45,13 @@ export interface Outcome {
   readonly undelivered?: boolean;
 }
 
-/** Sends one request. Starts at once, never rejects, and gives up its connection when the signal aborts. */
-export type Send = (signal: StopSignal) => Promise<Outcome>;
+/**
+ * Sends one request. Starts at once, never rejects, and gives up its connection when the signal aborts.
+ * What needs no waiting is there at once.
+ */
+export type Send<O extends Promise<Outcome> | Outcome = Promise<Outcome>> = (
+  signal: StopSignal,
+) => O;
 
 /** Counts of one client, for the status page and the open-connections field of the request log. */
 export interface ClientStats {

@@ -11,6 +11,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { easyJson, jsonText } from "./json_text.ts";
 
 /**
  * Content that many responses share, such as a small file kept in memory. It never changes, so what
@@ -110,14 +111,14 @@ export function installBodyMeter(): void {
  */
 export function jsonResponse(data: unknown): Response {
   if (LAZY !== undefined) {
-    const res = Native.json(data);
+    const res = Native.json(easyJson(data));
     const text = (res as unknown as Record<symbol, unknown>)[LAZY];
     if (typeof text === "string") {
       (res as Known)[BODY] = text;
       return res;
     }
   }
-  const text = JSON.stringify(data);
+  const text = jsonText(data);
   if (text === undefined) throw new TypeError("Value is not JSON serializable");
   return knownResponse(text, JSON_INIT);
 }
@@ -125,7 +126,7 @@ export function jsonResponse(data: unknown): Response {
 /** `Response.json` that makes the size of the text known. */
 function json(data: unknown, init?: ResponseInit): Response {
   if (init === undefined || init === null) return jsonResponse(data);
-  const text = JSON.stringify(data);
+  const text = jsonText(data);
   if (text === undefined) throw new TypeError("Value is not JSON serializable");
   let headers = init.headers;
   if (headers === undefined) {

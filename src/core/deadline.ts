@@ -37,7 +37,7 @@ class Lane {
     if (after === undefined) this.last = deadline;
     else after.before = deadline;
     if (before !== undefined) return;
-    clearTimeout(this.#timer);
+    this.#disarm();
     this.#arm();
   }
 
@@ -50,9 +50,14 @@ class Lane {
     deadline.before = deadline.after = undefined;
     // a timer that is too early only looks again; one for nothing would keep the process alive
     if (this.first === undefined) {
-      clearTimeout(this.#timer);
+      this.#disarm();
       lanes.delete(this.#ms);
     }
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #arm(): void {
@@ -78,6 +83,12 @@ class Lane {
 
 const lanes = new Map<number, Lane>();
 
+/**
+ * The runtime loads its timers when they are first used, and lets promises go on meanwhile, in the
+ * middle of whatever needed one.
+ */
+let areTimersLoaded = false;
+
 /** A signal to stop that comes with a time limit. */
 export class Deadline extends Stop {
   readonly #owner: Expiring;
@@ -93,6 +104,10 @@ export class Deadline extends Stop {
   constructor(owner: Expiring) {
     super();
     this.#owner = owner;
+    if (!areTimersLoaded) {
+      areTimersLoaded = true;
+      clearTimeout(setTimeout(() => {}, 0));
+    }
   }
 
   /**

@@ -30,7 +30,7 @@ export interface Attempt {
 /** A request to be delivered. */
 export interface Delivery<M extends Upstream, A extends Attempt> {
   /** Asks a member. Never rejects; gives up when the signal aborts. */
-  ask(member: M, signal: StopSignal): Promise<A>;
+  ask(member: M, signal: StopSignal): Promise<A> | A;
   /** Makes the outcome of a request that no member may be asked for. */
   unavailable(error: BackendError): A;
   /** Requests a member is busy with, beyond those of this balancer. */
@@ -53,19 +53,21 @@ export function deliver<M extends Upstream, A extends Attempt>(
   balancer: Balancer<M>,
   delivery: Delivery<M, A>,
   signal: StopSignal,
-): Promise<A> {
+): Promise<A> | A {
   balancer.budget.deposit();
   const state = balancer.choose(delivery);
-  if (state === undefined) return Promise.resolve(delivery.unavailable(barred()));
+  if (state === undefined) return delivery.unavailable(barred());
   delivery.attempts = 1;
   // most requests are over after one attempt
   const tried = isHedged(delivery) ? new Set([state]) : undefined;
-  return ask(balancer, delivery, state, tried, signal).then((outcome) => {
+  const asked = ask(balancer, delivery, state, tried, signal);
+  const end = (outcome: A): Promise<A> | A => {
     const { retry } = balancer;
     return retry === undefined || isFinal(outcome, delivery.repeatable, retry.codes)
       ? outcome
       : askAgain(balancer, delivery, tried ?? new Set([state]), outcome, retry, signal);
-  });
+  };
+  return asked instanceof Promise ? asked.then(end) : end(asked);
 }
 
 /** Goes on after a first attempt that failed. */
@@ -113,7 +115,7 @@ function ask<M extends Upstream, A extends Attempt>(
   state: MemberState<M>,
   tried: Set<MemberState<M>> | undefined,
   signal: StopSignal,
-): Promise<A> {
+): Promise<A> | A {
   return tried !== undefined && isHedged(delivery)
     ? hedged(balancer, delivery, state, tried, delivery.hedgeMs!, signal)
     : attempt(balancer, delivery, state, signal);
@@ -150,20 +152,22 @@ function attempt<M extends Upstream, A extends Attempt>(
   delivery: Delivery<M, A>,
   state: MemberState<M>,
   signal: StopSignal,
-): Promise<A> {
+): Promise<A> | A {
   balancer.begin(state);
-  let asked: Promise<A>;
+  let asked: Promise<A> | A;
   try {
     asked = delivery.ask(state.member, signal);
   } catch (error) {
     asked = Promise.reject(error);
   }
-  return asked.then((outcome) => {
+  const end = (outcome: A): A => {
     const isGivenUp = outcome.status === 1 && signal.reason === HEDGED;
     const isFault = !isGivenUp && isMemberFault(outcome, balancer.failureCodes);
     balancer.end(state, isGivenUp ? "given-up" : isFault ? "failed" : "answered", outcome.error);
     return outcome;
-  }, (error) => {
+  };
+  if (!(asked instanceof Promise)) return end(asked);
+  return asked.then(end, (error) => {
     balancer.end(state, "given-up");
     throw error;
   });
@@ -182,7 +186,8 @@ async function hedged<M extends Upstream, A extends Attempt>(
   const start = (state: MemberState<M>) => {
     const stop = new AbortController();
     const number = stops.push(stop) - 1;
-    return attempt(balancer, delivery, state, AbortSignal.any([abortSignalOf(signal), stop.signal]))
+    const either = AbortSignal.any([abortSignalOf(signal), stop.signal]);
+    return Promise.resolve(attempt(balancer, delivery, state, either))
       .then((outcome) => ({ outcome, number }));
   };
   const one = start(first);

@@ -101,7 +101,7 @@ export abstract class DatabaseRequest implements Cacheable, Delivery<AliasMember
   }
 
   /** Asks one member. */
-  abstract ask(member: AliasMember, signal: StopSignal): Promise<Outcome>;
+  abstract ask(member: AliasMember, signal: StopSignal): Promise<Outcome> | Outcome;
 
   /** Requests a member is busy with. */
   abstract load(member: AliasMember): number;
@@ -113,7 +113,7 @@ export abstract class DatabaseRequest implements Cacheable, Delivery<AliasMember
   protected abstract asked(): unknown;
 
   /** Asks the member with the least load. */
-  send(signal: StopSignal): Promise<Outcome> {
+  send(signal: StopSignal): Promise<Outcome> | Outcome {
     const { alias, members } = this.place;
     if (alias === undefined) return this.ask(members[0]!, signal);
     watchHealth(alias);
@@ -130,7 +130,7 @@ export abstract class DatabaseRequest implements Cacheable, Delivery<AliasMember
     const asked = this.asked();
     if (asked === undefined) return undefined;
     const { alias, members } = this.place;
-    return keyOf([scope ?? alias?.scope ?? serverKey(members[0]!), this.method, asked]);
+    return `${scope ?? alias?.scope ?? serverKey(members[0]!)}\n${this.method} ${keyOf(asked)}`;
   }
 }
 
@@ -158,7 +158,7 @@ export function findPlace(
   const server = !target.startsWith("@");
   const shown = server ? withoutPassword(target) : target;
   const known = server && type !== "sqlite3" ? KNOWN_OF_SERVERS : KNOWN;
-  for (const name of Object.keys(options)) {
+  for (const name in options) {
     if (known.includes(name)) continue;
     throw new TypeError(
       `Cannot use ${label} ${shown}: unknown option "${name}"; known are ${known.join(", ")}`,

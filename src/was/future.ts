@@ -109,7 +109,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
    *
    * @throws {RangeError} when the timeout is not a positive number.
    */
-  constructor(send: Send, init: FutureInit<T>) {
+  constructor(send: Send<Promise<Outcome> | Outcome>, init: FutureInit<T>) {
     const seconds = checkedSeconds(init.timeout ?? DEFAULT_TIMEOUT_SECONDS);
     this.#init = init;
     if (resultCache.active && this.#takeKept()) return;
@@ -120,8 +120,8 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
       // the frames are kept in a raw form; making text of them is left to failures
       Error.captureStackTrace(this.#caller, Future);
     }
-    this.#deadline.set(this.#startedAt, seconds * 1000);
     if (!(resultCache.active && this.#startShared(send))) this.#start(send);
+    if (!this.#over) this.#deadline.set(this.#startedAt, seconds * 1000);
   }
 
   /** What the same requests have in common; `undefined` when the result cannot be kept. */
@@ -307,26 +307,28 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     else this.#waiting.push(call);
   }
 
-  /**
-   * A promise of what is made of the result. Its rejection does not end the process when nobody waits
-   * for it: the failure is in the log already, and whoever does wait still gets it.
-   */
+  /** A promise of what is made of the result. */
   #andThen<R>(make: (result: Result<T>) => R): Promise<R> {
+    const settled = this.#settled;
+    if (settled !== undefined) {
+      try {
+        return Promise.resolve(make(settled));
+      } catch (error) {
+        return quiet(Promise.reject(error));
+      }
+    }
     const promise = new Promise<R>((resolve, reject) => {
-      const call = (result: Result<T>) => {
+      this.#whenSettled((result) => {
         let made: R;
         try {
           made = make(result);
         } catch (error) {
           reject(error);
-          promise.catch(() => {});
+          quiet(promise);
           return;
         }
         resolve(made);
-      };
-      const settled = this.#settled;
-      if (settled === undefined) this.#whenSettled(call);
-      else queueMicrotask(() => call(settled));
+      });
     });
     return promise;
   }
@@ -361,13 +363,14 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     });
   }
 
-  #start(send: Send): void {
-    let sending: Promise<Outcome>;
+  #start(send: Send<Promise<Outcome> | Outcome>): void {
+    let sending: Promise<Outcome> | Outcome;
     try {
       sending = send(this.#deadline!);
     } catch (thrown) {
       return this.#thrown(thrown);
     }
+    if (!(sending instanceof Promise)) return this.#answered(sending);
     this.#sending = sending;
     sending.then((outcome) => this.#answered(outcome), (thrown) => this.#thrown(thrown));
   }
@@ -417,7 +420,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   }
 
   /** Takes part in the same request, or lets others take part in this one; false for neither. */
-  #startShared(send: Send): boolean {
+  #startShared(send: Send<Promise<Outcome> | Outcome>): boolean {
     const key = this.#init.useCache === false ? undefined : this.cacheKey;
     if (key === undefined) return false;
     const since = this.#since;
@@ -479,9 +482,11 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     if (callback !== undefined) this.#callBack(result, callback);
   }
 
-  /** A kept result is there before whoever asked for it has his future. */
+  /** A result that needs no sending is there before whoever asked for it has his future. */
   #made(): Promise<void> | undefined {
-    return this.#deadline === undefined ? Promise.resolve() : undefined;
+    return this.#sending === undefined && this.#flight === undefined
+      ? Promise.resolve()
+      : undefined;
   }
 
   async #callBack(result: Result<T>, callback: ResultCallback<T>): Promise<void> {
@@ -539,7 +544,7 @@ export function failedOutcome(
 const DISPATCH_OPTIONS = ["reraise", "cache", "cacheIf"];
 
 function checkDispatchOptions(options: DispatchOptions): void {
-  for (const name of Object.keys(options)) {
+  for (const name in options) {
     if (DISPATCH_OPTIONS.includes(name)) continue;
     throw new TypeError(
       `Cannot dispatch: unknown option "${name}"; known are ${DISPATCH_OPTIONS.join(", ")}`,
@@ -584,6 +589,15 @@ function dataOf<T>(result: Result<T>, status: string | number): T {
     if (cause instanceof ProtocolError) throw new HttpError(status, "", { cause });
     throw cause;
   }
+}
+
+/**
+ * Keeps a rejection nobody waits for from ending the process: the failure is in the log already, and
+ * whoever does wait still gets it.
+ */
+function quiet<R>(promise: Promise<R>): Promise<R> {
+  promise.catch(() => {});
+  return promise;
 }
 
 /**

@@ -289,7 +289,8 @@ class PreparedRequest implements Cacheable {
       balancer.needsFacts ? this.#requester.balanceFacts() : undefined,
       this.#hedgeMs,
     );
-    return deliver<AliasMember, Outcome>(balancer, delivery, signal).then((outcome) => {
+    const delivered = deliver<AliasMember, Outcome>(balancer, delivery, signal);
+    return Promise.resolve(delivered).then((outcome) => {
       if (outcome.error !== undefined) nameFailure(outcome.error, alias, delivery.attempts);
       return outcome;
     });

@@ -123,8 +123,9 @@ export function copyOf(data: unknown): unknown {
     const copy: Record<string, unknown> = Object.getPrototypeOf(data) === Object.prototype
       ? {}
       : Object.create(null);
-    for (const name of Object.keys(data)) {
-      const value = (data as Record<string, unknown>)[name];
+    for (const name in data) {
+      if (!Object.hasOwn(data, name)) continue;
+      const value = data[name];
       const own = typeof value === "object" && value !== null ? copyOf(value) : value;
       if (name === "__proto__") {
         Object.defineProperty(copy, name, {
@@ -153,7 +154,7 @@ export function copyOf(data: unknown): unknown {
 export function keyOf(value: unknown): string {
   switch (typeof value) {
     case "string":
-      return JSON.stringify(value);
+      return `${value.length}:${value}`;
     case "number":
     case "boolean":
     case "undefined":

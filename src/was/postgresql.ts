@@ -61,7 +61,7 @@ export function postgresqlMethod(owner: DatabaseOwner): PostgresqlMethod {
     const [dbname, auth] = typeof rest[0] === "object" ? [] : rest as [string?, DatabaseAuth?];
     const options = (typeof rest[0] === "object" ? rest[0] : rest[2] ?? {}) as ServerOptions<T>;
     const place = findPlace(
-      ...[owner, "postgresql", "PostgreSQL", target, { ...options }] as const,
+      ...[owner, "postgresql", "PostgreSQL", target, options as Record<string, unknown>] as const,
       (text) =>
         serverMember(text, "postgresql", { dbname, auth, ssl: options.ssl, ca: options.ca }),
     );
@@ -122,7 +122,10 @@ class PostgresqlRequest extends DatabaseRequest {
   }
 
   protected asked(): unknown {
-    return toStatements(this.#sql, this.params as readonly unknown[]);
+    const params = this.params as readonly unknown[];
+    return typeof this.#sql === "string" && params.length === 0
+      ? this.#sql
+      : toStatements(this.#sql, params);
   }
 
   #send(client: PostgresqlClient, member: AliasMember, signal: StopSignal): Promise<Outcome> {

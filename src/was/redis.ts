@@ -279,7 +279,7 @@ export function redisMethod(owner: DatabaseOwner): RedisMethod {
       "redis",
       "Redis",
       target,
-      { ...options },
+      options as Record<string, unknown>,
       (text) => serverMember(text, "redis", { dbname: dbno, ssl: options.ssl, ca: options.ca }),
     );
     return new RedisHandle(

@@ -7,6 +7,9 @@
 import type { Outcome } from "../clients/contract.ts";
 import type { StopSignal } from "../core/stop.ts";
 import { type StatementInput, toStatements } from "../clients/statement.ts";
+import type { OffloadPool } from "../clients/offload/pool.ts";
+import type { ShortReads } from "../clients/sqlite3/short_reads.ts";
+import { backends } from "./backend_clients.ts";
 import type { AliasMember } from "./aliases.ts";
 import {
   type DatabaseOptions,
@@ -54,7 +57,14 @@ export interface Sqlite3Method {
 /** Makes `was.sqlite3` of an owner. */
 export function sqlite3Method(owner: DatabaseOwner): Sqlite3Method {
   const method = <T>(target: string, options: DatabaseOptions<T> = {}): SqlDatabase<T> => {
-    const place = findPlace(owner, "sqlite3", "SQLite", target, { ...options }, fileMember);
+    const place = findPlace(
+      owner,
+      "sqlite3",
+      "SQLite",
+      target,
+      options as Record<string, unknown>,
+      fileMember,
+    );
     return new SqlHandle<Future<T>>(
       "sqlite3",
       owner.sqlMaps,
@@ -78,6 +88,19 @@ export function sqlite3Method(owner: DatabaseOwner): Sqlite3Method {
   return method as Sqlite3Method;
 }
 
+type Sqlite3Client = typeof import("../clients/sqlite3/client.ts");
+let client: Sqlite3Client | undefined;
+
+/** Loaded with the first statement, so that an app without one does not pay for it. */
+async function loadClient(): Promise<Sqlite3Client> {
+  return client ??= await import("../clients/sqlite3/client.ts");
+}
+
+async function loadShortReads(): Promise<ShortReads> {
+  const { ShortReads } = await import("../clients/sqlite3/short_reads.ts");
+  return new ShortReads();
+}
+
 /** Statements under way by file, for choosing the member with the least load. */
 const running = new Map<string, number>();
 
@@ -96,18 +119,34 @@ class Sqlite3Request extends DatabaseRequest {
     this.#sql = sql;
   }
 
-  async ask({ database: file }: AliasMember, signal: StopSignal): Promise<Outcome> {
+  ask({ database: file }: AliasMember, signal: StopSignal): Promise<Outcome> | Outcome {
+    const pool = this.#owner.offloadPool();
+    const reads = backends.get("sqlite3", loadShortReads);
+    const asked = client === undefined || pool instanceof Promise || reads instanceof Promise
+      ? Promise.all([loadClient(), pool, reads]).then(([send, pool, reads]) => {
+        return this.#send(send, pool, reads, file, signal);
+      })
+      : this.#send(client, pool, reads, file, signal);
+    if (!(asked instanceof Promise)) return asked;
     running.set(file, (running.get(file) ?? 0) + 1);
-    try {
-      // Loaded with the first statement, so that an app without one does not pay for it.
-      const { sqlite3Send } = await import("../clients/sqlite3/client.ts");
-      const pool = await this.#owner.offloadPool();
-      return await sqlite3Send(pool, file, this.#sql, this.params as readonly unknown[])(signal);
-    } finally {
+    return asked.finally(() => {
       const left = running.get(file)! - 1;
       if (left === 0) running.delete(file);
       else running.set(file, left);
-    }
+    });
+  }
+
+  #send(
+    { sqlite3Ask }: Sqlite3Client,
+    pool: OffloadPool,
+    reads: ShortReads,
+    file: string,
+    signal: StopSignal,
+  ): Promise<Outcome> | Outcome {
+    const params = this.params as readonly unknown[];
+    // without threads everything is read here anyway
+    const short = pool.threads > 0 ? reads : undefined;
+    return sqlite3Ask(pool, short, file, this.#sql, params, signal);
   }
 
   load({ database }: AliasMember): number {
@@ -115,7 +154,10 @@ class Sqlite3Request extends DatabaseRequest {
   }
 
   protected asked(): unknown {
-    return toStatements(this.#sql, this.params as readonly unknown[]);
+    const params = this.params as readonly unknown[];
+    return typeof this.#sql === "string" && params.length === 0
+      ? this.#sql
+      : toStatements(this.#sql, params);
   }
 }
 

@@ -11,6 +11,7 @@ import type { OffloadPool, PerformOptions } from "../offload/pool.ts";
 import { toStatements } from "../statement.ts";
 import type { Rows, Script, Step } from "./execute.ts";
 import { databasePath, isMemory } from "./path.ts";
+import type { ShortReads } from "./short_reads.ts";
 import { type Piece, splitSql } from "./split.ts";
 import { bindable } from "./values.ts";
 
@@ -26,7 +27,8 @@ export const INLINE_BUSY_TIMEOUT_MS = 500;
  *
  * `statements` is what `toStatements` takes, `params` are the further arguments of `execute`.
  * Nothing is thrown: SQL that is empty or no text, values that do not fit and errors of the driver
- * are outcomes with status 2 and code 500. An aborted signal gives status 1; a statement that was
+ * are outcomes with status 2 and code 500.
+ * An aborted signal gives status 1; a statement that was
  * running by then runs to its end all the same, as `node:sqlite` cannot interrupt one.
  *
  * @example
@@ -41,26 +43,57 @@ export function sqlite3Send(
   statements: unknown,
   params: readonly unknown[] = [],
 ): Send {
-  return async (signal) => {
-    try {
-      const path = databasePath(file);
-      const steps = planSteps(statements, params);
-      const script: Script = {
-        file: path,
-        steps,
-        busyTimeoutMs: pool.threads > 0 ? BUSY_TIMEOUT_MS : INLINE_BUSY_TIMEOUT_MS,
-      };
-      const rows = await pool.perform({ kind: "sqlite3", script }, schedule(script, signal));
-      return outcome(3, 200, "OK", file, { data: toObjects(rows as Rows) });
-    } catch (thrown) {
-      const error = asError(thrown);
-      if (signal.aborted && thrown === signal.reason) {
-        return outcome(1, 730, "Request Timeout", file, { data: null, error });
-      }
-      return outcome(2, 500, error.message.split("\n", 1)[0]!, file, { data: null, error });
-    }
-  };
+  return async (signal) => await sqlite3Ask(pool, undefined, file, statements, params, signal);
 }
+
+/** As {@link sqlite3Send}, at once; what `shortReads` can read does not go to a thread. */
+export function sqlite3Ask(
+  pool: OffloadPool,
+  shortReads: ShortReads | undefined,
+  file: string,
+  statements: unknown,
+  params: readonly unknown[],
+  signal: StopSignal,
+): Promise<Outcome> | Outcome {
+  let script: Script;
+  try {
+    script = {
+      file: databasePath(file),
+      steps: planSteps(statements, params),
+      busyTimeoutMs: pool.threads > 0 ? BUSY_TIMEOUT_MS : INLINE_BUSY_TIMEOUT_MS,
+    };
+  } catch (thrown) {
+    return failure(thrown, file, signal);
+  }
+  const rows = signal.aborted ? undefined : shortReads?.read(script);
+  return rows === undefined
+    ? offloaded(pool, script, file, signal)
+    : outcome(3, 200, "OK", file, { data: toObjects(rows) });
+}
+
+async function offloaded(
+  pool: OffloadPool,
+  script: Script,
+  file: string,
+  signal: StopSignal,
+): Promise<Outcome> {
+  try {
+    const rows = await pool.perform({ kind: "sqlite3", script }, schedule(script, signal));
+    return outcome(3, 200, "OK", file, { data: toObjects(rows as Rows) });
+  } catch (thrown) {
+    return failure(thrown, file, signal);
+  }
+}
+
+function failure(thrown: unknown, file: string, signal: StopSignal): Outcome {
+  const error = asError(thrown);
+  if (signal.aborted && thrown === signal.reason) {
+    return outcome(1, 730, "Request Timeout", file, { data: null, error });
+  }
+  return outcome(2, 500, error.message.split("\n", 1)[0]!, file, { data: null, error });
+}
+
+const NO_HEADERS = new Headers();
 
 function outcome(
   status: Outcome["status"],
@@ -69,7 +102,16 @@ function outcome(
   node: string,
   rest: { readonly data: unknown; readonly error?: Error },
 ): Outcome {
-  return { status, statusCode, reason, headers: new Headers(), content: null, node, ...rest };
+  return {
+    status,
+    statusCode,
+    reason,
+    headers: NO_HEADERS,
+    content: null,
+    node,
+    data: rest.data,
+    error: rest.error,
+  };
 }
 
 /**

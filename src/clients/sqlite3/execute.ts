@@ -37,8 +37,15 @@ export interface Rows {
 
 interface Connection {
   readonly db: DatabaseSync;
+  readonly reload: StatementSync;
   usedAt: number;
 }
+
+/**
+ * Makes a connection see the tables as they are now. Preparing a statement does not: the first one after
+ * somebody else changed a table would have the columns of before.
+ */
+export const RELOAD = "select 1 from sqlite_schema limit 1";
 
 /** The runtime has this method; its types do not tell. */
 type ArrayStatement = StatementSync & { setReturnArrays(enabled: boolean): void };
@@ -56,7 +63,8 @@ const connections = new Map<string, Connection>();
  * @throws {Error} the driver's, with `code`, `errcode` and `errstr`.
  */
 export function execute(script: Script): Rows {
-  const { db } = connect(script);
+  const { db, reload } = connect(script);
+  reload.all();
   let result: Rows = { columns: [], rows: [] };
   try {
     for (const step of script.steps) result = run(db, step) ?? result;
@@ -96,8 +104,8 @@ function connect(script: Script): Connection {
   } else {
     evict();
     const db = new DatabaseSync(file, { timeout: script.busyTimeoutMs });
-    connection = { db, usedAt: 0 };
     try {
+      connection = { db, reload: db.prepare(RELOAD), usedAt: 0 };
       if (!script.steps.every((step) => step.select)) setJournal(db, file);
     } catch (error) {
       db.close();
