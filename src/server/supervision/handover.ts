@@ -95,13 +95,11 @@ export class Handover {
       own: ReadonlyMap<string, number>,
     ) => void,
   ): void {
-    if (Deno.build.os !== "linux") return;
     try {
+      const opened = SocketChoice.open();
+      if (typeof opened === "string") return this.#tellWhyNot(opened);
+      using choice = opened;
       const sockets = listeningSockets(this.#ports);
-      if (sockets.length === 0) return;
-      const choice = SocketChoice.open();
-      if (typeof choice === "string") return this.#tellWhyNot(choice);
-      using _ = choice;
       act(choice, sockets, ownDescriptors(sockets));
     } catch (error) {
       this.#tellWhyNot(asError(error).message);
