@@ -629,14 +629,26 @@ export class Atila extends AppFeatures implements MountedApp {
     }
   }
 
-  async #settle(was: AtilaWas, pending: PromiseLike<unknown>): Promise<Response> {
-    try {
-      return await this.#respond(was, await pending);
-    } catch (error) {
-      return await this.#failed(was, error);
-    } finally {
+  #settle(was: AtilaWas, pending: PromiseLike<unknown>): Promise<Response> {
+    const failed = (error: unknown) => {
       if (was.formBody !== undefined) releaseLater(was);
-    }
+      return this.#failed(was, error);
+    };
+    const respond = (returned: unknown) => {
+      if (was.formBody !== undefined) releaseLater(was);
+      try {
+        const response = this.#respond(was, returned);
+        return isThenable(response)
+          ? response.then(undefined, (error) => this.#failed(was, error))
+          : response;
+      } catch (error) {
+        return this.#failed(was, error);
+      }
+    };
+    // what handlers return may be any thenable
+    return pending instanceof Promise
+      ? pending.then(respond, failed)
+      : Promise.resolve(pending).then(respond, failed);
   }
 
   /** The way of a request with a body or hooks. */

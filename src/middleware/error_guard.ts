@@ -35,16 +35,12 @@ export function errorGuard(options: ErrorGuardOptions): Layer {
     }
   };
   return (next: Handler): Handler => {
-    async function settle(
-      pending: PromiseLike<Response>,
+    function settle(
+      pending: Promise<Response>,
       req: Request,
       ctx: RequestContext,
     ): Promise<Response> {
-      try {
-        return await pending;
-      } catch (error) {
-        return answer(error, req, ctx);
-      }
+      return pending.then(undefined, (error) => answer(error, req, ctx));
     }
     return function errorGuard(req, ctx) {
       try {

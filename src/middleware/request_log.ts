@@ -60,21 +60,18 @@ export function requestLog(options: RequestLogOptions): Layer {
   const recorder = new Recorder(options);
   if (log === undefined && counters === undefined) return (next) => next;
   return (next: Handler): Handler => {
-    async function settle(
-      pending: PromiseLike<Response>,
+    // Apart, so that those who answer at once do not carry what only these need.
+    function settle(
+      pending: Promise<Response>,
       req: Request,
       ctx: RequestContext,
       startedAt: number | undefined,
       body: BodyCount | undefined,
     ): Promise<Response> {
-      let res: Response;
-      try {
-        res = await pending;
-      } catch (error) {
+      return pending.then((res) => recorder.answered(req, ctx, res, startedAt, body), (error) => {
         recorder.failed(req, ctx, startedAt, body);
         throw error;
-      }
-      return recorder.answered(req, ctx, res, startedAt, body);
+      });
     }
     return function requestLog(req, ctx) {
       const startedAt = recorder.isLogged(ctx) ? performance.now() : undefined;

@@ -66,9 +66,10 @@ export function sqlite3Ask(
     return failure(thrown, file, signal);
   }
   const rows = signal.aborted ? undefined : shortReads?.read(script);
-  return rows === undefined
-    ? offloaded(pool, script, file, signal)
-    : outcome(3, 200, "OK", file, { data: toObjects(rows) });
+  if (rows !== undefined) return outcome(3, 200, "OK", file, { data: toObjects(rows) });
+  const offload = offloaded(pool, script, file, signal);
+  if (shortReads === undefined || script.steps.every(({ select }) => select)) return offload;
+  return offload.finally(() => shortReads.changed());
 }
 
 async function offloaded(

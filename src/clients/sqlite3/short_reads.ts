@@ -47,7 +47,8 @@ class OpenFile {
   readonly #schema: StatementSync;
   readonly #reload: StatementSync;
   #version: unknown;
-  #isCurrent = false;
+  /** Whether the version has been looked at in this turn. */
+  isCurrent = false;
   readonly texts = new Map<string, Known>();
   usedAt = performance.now();
 
@@ -64,7 +65,7 @@ class OpenFile {
    * once a turn is enough.
    */
   refresh(): void {
-    if (this.#isCurrent) return;
+    if (this.isCurrent) return;
     const version = Object.values(this.#schema.get()!)[0];
     if (version !== this.#version) {
       this.#version = version;
@@ -73,8 +74,8 @@ class OpenFile {
         if (typeof known === "object") this.texts.set(sql, LOOK_AFTER);
       }
     }
-    this.#isCurrent = true;
-    setImmediate(() => this.#isCurrent = false);
+    this.isCurrent = true;
+    setImmediate(() => this.isCurrent = false);
   }
 }
 
@@ -100,6 +101,11 @@ export class ShortReads implements Client {
       if (open === undefined) return undefined;
     }
     return this.#read(open, step);
+  }
+
+  /** A statement that may have changed tables is over: whoever waited for it reads them next. */
+  changed(): void {
+    for (const open of this.#files.values()) open.isCurrent = false;
   }
 
   /** Files are no connections. */
