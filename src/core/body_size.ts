@@ -177,9 +177,19 @@ export function sharedResponse(body: SharedBody, init: ResponseInit): Response {
 /** Texts up to this length are looked through here, which takes less than calling the runtime. */
 const SHORT = 64;
 
+/** The text that was measured last: several layers ask for the size of the same body. */
+let lastText = "";
+let lastBytes = 0;
+
 function byteLength(text: string): number {
   const { length } = text;
-  if (length > SHORT) return Buffer.byteLength(text);
+  if (length > SHORT) {
+    if (text !== lastText) {
+      lastBytes = Buffer.byteLength(text);
+      lastText = text;
+    }
+    return lastBytes;
+  }
   for (let at = 0; at < length; at++) {
     if (text.charCodeAt(at) > 0x7f) return Buffer.byteLength(text);
   }
