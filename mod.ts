@@ -229,6 +229,7 @@ export type {
   StatementInput,
   StatementLike,
 } from "./src/clients/statement.ts";
+export type { StopListener, StopSignal } from "./src/core/stop.ts";
 export type { Client, ClientStats, Outcome, RequestStatus, Send } from "./src/clients/contract.ts";
 export type { OffloadOptions, OffloadPool, PerformOptions } from "./src/clients/offload/pool.ts";
 export type { CallJob, Job, Sqlite3Job } from "./src/clients/offload/jobs.ts";

@@ -15,7 +15,7 @@ export interface StopSignal {
   /** Why. */
   // deno-lint-ignore no-explicit-any -- as with AbortSignal
   readonly reason: any;
-  /** @throws the reason once it has been given. */
+  /** Throws the reason once it has been given. */
   throwIfAborted(): void;
   /** Calls the listener when it is given, at most once. */
   addEventListener(type: "abort", listener: StopListener, options?: { once?: boolean }): void;
@@ -44,7 +44,7 @@ export class Stop implements StopSignal {
     this.#standard?.abort(reason);
   }
 
-  /** @throws the reason once it has been given. */
+  /** Throws the reason once it has been given. */
   throwIfAborted(): void {
     if (this.aborted) throw this.reason;
   }

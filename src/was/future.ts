@@ -75,6 +75,21 @@ export interface DispatchOptions {
 /** Seconds a request may take where nobody says otherwise. */
 export const DEFAULT_TIMEOUT_SECONDS = 10;
 
+/** Ends a request at its deadline, which is nobody else's to do. */
+let expire: <T>(future: Future<T>) => void;
+
+class Expiry<T> implements Expiring {
+  readonly #future: Future<T>;
+
+  constructor(future: Future<T>) {
+    this.#future = future;
+  }
+
+  expire(): void {
+    expire(this.#future);
+  }
+}
+
 const NO_HEADERS = new Headers();
 const FAILED = "502 Bad Gateway";
 
@@ -87,7 +102,11 @@ const FAILED = "502 Bad Gateway";
  *
  * At the deadline the connection is closed and the result has status 1; an answer after that is lost.
  */
-export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin, Expiring {
+export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin {
+  static {
+    expire = (future) => future.#expire();
+  }
+
   readonly #init: FutureInit<T>;
   readonly #startedAt = performance.now();
   // these two are for requests that are sent, not for those a kept result answers
@@ -113,7 +132,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     const seconds = checkedSeconds(init.timeout ?? DEFAULT_TIMEOUT_SECONDS);
     this.#init = init;
     if (resultCache.active && this.#takeKept()) return;
-    this.#deadline = new Deadline(this);
+    this.#deadline = new Deadline(new Expiry(this));
     keepsCallers ??= isDevel();
     if (keepsCallers) {
       this.#caller = {};
@@ -393,8 +412,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     body.cancel().catch((error: unknown) => this.#init.owner.traceback(error));
   }
 
-  /** Ends the request at its deadline. @internal */
-  expire(): void {
+  #expire(): void {
     if (this.#over) return;
     const ms = Math.round(performance.now() - this.#startedAt);
     const { method, url } = this.#init;
