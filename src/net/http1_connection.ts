@@ -102,34 +102,64 @@ export class Http1Connection implements Poolable {
     // only a whole and well-ended exchange makes the connection reusable again
     this.#reusable = false;
     this.#parser.start(method);
-    this.#write(head, body).then(
-      () => this.#writing = false,
-      (error: unknown) => {
-        this.#writing = false;
-        this.#writeError = asError(error);
-      },
-    );
-  }
-
-  /** Reads the head of the response. @throws {BackendError} 700, 708 or 715. */
-  async readHead(): Promise<Http1ResponseHead> {
-    for (;;) {
-      if (this.#from === this.#to) await this.#fill();
-      this.#take(ignore);
-      const head = this.#parser.head;
-      if (head !== undefined) {
-        if (head.keepAliveTimeout >= 0) this.#expireIn(head.keepAliveTimeout);
-        if (this.#parser.done) this.#finish(head);
-        return head;
-      }
+    if (!(body instanceof Uint8Array) || body.length > JOIN_BYTES) {
+      this.#write(head, body).then(this.#written, this.#writeFailed);
+      return;
     }
+    // one write is nearly always enough
+    const bytes = join(head, body);
+    this.#conn.write(bytes).then((count) => {
+      this.#sent += count;
+      if (count === bytes.length) this.#writing = false;
+      else this.#writeAll(bytes.subarray(count)).then(this.#written, this.#writeFailed);
+    }, this.#writeFailed);
   }
 
-  /** Reads the whole body. @throws {ProtocolError} 719 when it is larger than allowed. */
-  async readBody(maxBytes: number): Promise<Uint8Array> {
+  readonly #written = (): void => {
+    this.#writing = false;
+  };
+
+  readonly #writeFailed = (error: unknown): void => {
+    this.#writing = false;
+    this.#writeError = asError(error);
+  };
+
+  /** Reads the head of the response. Rejects with a `BackendError` 700, 708 or 715. */
+  readHead(): Promise<Http1ResponseHead> {
+    return this.#from === this.#to
+      ? this.#fill().then(this.#takeHead)
+      : Promise.resolve().then(this.#takeHead);
+  }
+
+  readonly #takeHead = (): Http1ResponseHead | Promise<Http1ResponseHead> => {
+    this.#take(ignore);
+    const head = this.#parser.head;
+    if (head === undefined) return this.readHead();
+    if (head.keepAliveTimeout >= 0) this.#expireIn(head.keepAliveTimeout);
+    if (this.#parser.done) this.#finish(head);
+    return head;
+  };
+
+  /**
+   * The whole body, at once when all of it has arrived.
+   *
+   * @throws {ProtocolError} 719 when it is larger than allowed.
+   */
+  readBody(maxBytes: number): Promise<Uint8Array> | Uint8Array {
     const head = this.#parser.head!;
     if (this.#parser.done) return NOTHING;
-    if (head.contentLength > maxBytes) throw tooLarge(maxBytes);
+    const { contentLength } = head;
+    if (contentLength > maxBytes) throw tooLarge(maxBytes);
+    if (contentLength <= 0 || this.#to - this.#from < contentLength) {
+      return this.#readParts(head, maxBytes);
+    }
+    let body = NOTHING;
+    this.#take((bytes) => body = bytes.slice());
+    this.#finish(head);
+    return body;
+  }
+
+  async #readParts(head: Http1ResponseHead, maxBytes: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let size = 0;
     const keep = (bytes: Uint8Array) => {
@@ -196,18 +226,18 @@ export class Http1Connection implements Poolable {
   }
 
   /** Reads more bytes; false when the peer has closed and the response allows that. */
-  async #fill(): Promise<boolean> {
-    let count: number | null;
-    try {
-      const reading = this.#pending ?? this.#conn.read(this.#buffer);
-      this.#pending = undefined;
-      count = await reading;
-    } catch (error) {
-      const cause = this.#writeError ?? asError(error);
-      throw new BackendError(`The connection to the backend broke: ${cause.message}`, 700, {
-        cause,
-      });
-    }
+  #fill(): Promise<boolean> {
+    const reading = this.#pending ?? this.#conn.read(this.#buffer);
+    this.#pending = undefined;
+    return reading.then(this.#filled, this.#broken);
+  }
+
+  readonly #broken = (error: unknown): never => {
+    const cause = this.#writeError ?? asError(error);
+    throw new BackendError(`The connection to the backend broke: ${cause.message}`, 700, { cause });
+  };
+
+  readonly #filled = (count: number | null): boolean => {
     if (count === null) {
       if (this.#writeError !== undefined && !this.#parser.started) {
         const cause = this.#writeError;
@@ -223,7 +253,7 @@ export class Http1Connection implements Poolable {
     this.#from = 0;
     this.#to = count;
     return true;
-  }
+  };
 
   async #write(head: string, body: RequestBody): Promise<void> {
     if (!(body instanceof Uint8Array)) {
@@ -238,7 +268,6 @@ export class Http1Connection implements Poolable {
       }
       return;
     }
-    if (body.length <= JOIN_BYTES) return await this.#writeAll(join(head, body));
     await this.#writeAll(encodeLatin1(head));
     await this.#writeAll(body);
   }

@@ -12,6 +12,7 @@ import type { StopSignal } from "../../core/stop.ts";
 import { asError, BackendTimeoutError } from "../../core/errors.ts";
 import { dial } from "../../net/connect.ts";
 import { Http1Connection } from "../../net/http1_connection.ts";
+import type { Http1ResponseHead } from "../../wire/http1_response_parser.ts";
 import { Pool } from "../../net/pool.ts";
 import { Pools } from "../../net/pools.ts";
 import { parseTarget, type Target } from "../../net/target.ts";
@@ -58,7 +59,36 @@ export class HttpClient implements Client {
   }
 
   /** Sends a request. Never rejects. */
-  async send(first: HttpRequest, signal: StopSignal): Promise<Outcome> {
+  send(request: HttpRequest, signal: StopSignal): Promise<Outcome> {
+    let target: Target;
+    let exchange: Promise<HttpOutcome>;
+    try {
+      target = parseTarget(request.url);
+    } catch (error) {
+      return Promise.resolve(failed(error, -1, request.url, request.node ?? ""));
+    }
+    // most requests need neither credentials nor a second address
+    if (request.auth !== undefined || target.user !== undefined) {
+      return this.#follow(request, signal);
+    }
+    try {
+      exchange = this.#exchange(request, target, undefined, signal);
+    } catch (error) {
+      return Promise.resolve(failure(error, request, signal, true));
+    }
+    return exchange.then((outcome) => {
+      return outcome.statusCode >= 300 && outcome.statusCode < 400
+        ? this.#follow(request, signal, outcome)
+        : outcome;
+    }, (error) => failure(error, request, signal, true));
+  }
+
+  /** Sends a request with its credentials, and those it is redirected to; goes on from an answer. */
+  async #follow(
+    first: HttpRequest,
+    signal: StopSignal,
+    answer?: HttpOutcome,
+  ): Promise<Outcome> {
     let request = first;
     const history: Outcome[] = [];
     const maxRedirects = request.maxRedirects ?? MAX_REDIRECTS;
@@ -71,13 +101,15 @@ export class HttpClient implements Client {
         return failed(error, -1, request.url, request.node ?? "");
       }
       try {
-        outcome = request.auth === undefined && target.user === undefined
-          ? await this.#exchange(request, target, undefined, signal)
-          : await this.#authorized(withUserOf(request, target), target, signal);
+        if (answer !== undefined) outcome = answer;
+        else if (request.auth === undefined && target.user === undefined) {
+          outcome = await this.#exchange(request, target, undefined, signal);
+        } else outcome = await this.#authorized(withUserOf(request, target), target, signal);
       } catch (error) {
         // a request that was redirected has reached somebody
         outcome = failure(error, request, signal, history.length === 0);
       }
+      answer = undefined;
       if (outcome.status === 3 && outcome.statusCode >= 300 && outcome.statusCode < 400) {
         const next = history.length < maxRedirects
           ? redirected(request, outcome.statusCode, outcome.header("location") ?? null)
@@ -140,8 +172,12 @@ export class HttpClient implements Client {
     }
   }
 
-  /** Sends a request over one connection, over a second one where that cannot deliver it twice. */
-  async #exchange(
+  /**
+   * Sends a request over one connection, over a second one where that cannot deliver it twice.
+   *
+   * @throws what keeps it from being sent at all, also by rejecting.
+   */
+  #exchange(
     request: HttpRequest,
     target: Target,
     authorization: string | undefined,
@@ -150,16 +186,30 @@ export class HttpClient implements Client {
     signal.throwIfAborted();
     const pool = this.#poolOf(request, target);
     const idle = pool.take();
-    if (idle !== undefined) {
-      try {
-        return await this.#over(idle, pool, request, target, authorization, signal);
-      } catch (error) {
+    if (idle === undefined) {
+      return this.#leased(pool, request, target, authorization, signal, false);
+    }
+    return this.#over(idle, pool, request, target, authorization, signal).then(
+      undefined,
+      (error) => {
         if (signal.aborted || idle.answered || !mayRepeat(request, idle)) {
           throw noted(error, request, idle);
         }
-      }
-    }
-    const { connection, reused } = await pool.lease(signal, idle !== undefined).catch(notSent);
+        return this.#leased(pool, request, target, authorization, signal, true);
+      },
+    );
+  }
+
+  /** Waits for a connection; for a fresh one where those that were there may all be dead. */
+  async #leased(
+    pool: Pool<Http1Connection>,
+    request: HttpRequest,
+    target: Target,
+    authorization: string | undefined,
+    signal: StopSignal,
+    fresh: boolean,
+  ): Promise<HttpOutcome> {
+    const { connection, reused } = await pool.lease(signal, fresh).catch(notSent);
     try {
       return await this.#over(connection, pool, request, target, authorization, signal);
     } catch (error) {
@@ -175,7 +225,7 @@ export class HttpClient implements Client {
     }
   }
 
-  async #over(
+  #over(
     connection: Http1Connection,
     pool: Pool<Http1Connection>,
     request: HttpRequest,
@@ -183,35 +233,7 @@ export class HttpClient implements Client {
     authorization: string | undefined,
     signal: StopSignal,
   ): Promise<HttpOutcome> {
-    const abort = () => connection.close();
-    signal.addEventListener("abort", abort);
-    let streaming = false;
-    const release = () => {
-      signal.removeEventListener("abort", abort);
-      pool.release(connection);
-    };
-    try {
-      const { body, method, url } = request;
-      connection.send(
-        method,
-        serializeHead(request, target, authorization),
-        body === null ? EMPTY : body instanceof Uint8Array ? body : framed(body),
-      );
-      const head = await connection.readHead();
-      const node = request.node ?? target.authority;
-      const maxBytes = request.maxBytes ?? MAX_BYTES;
-      if (request.stream && head.contentLength !== 0) {
-        streaming = true;
-        return finished(head, url, node, null, connection.bodyStream(release));
-      }
-      const content = await connection.readBody(maxBytes);
-      const outcome = finished(head, url, node, content);
-      const encoding = content.length === 0 ? undefined : outcome.header("content-encoding");
-      if (encoding === undefined) return outcome;
-      return finished(head, url, node, await decodeContent(content, encoding, maxBytes));
-    } finally {
-      if (!streaming) release();
-    }
+    return new Exchange(connection, pool, request, signal).run(target, authorization);
   }
 
   #poolOf(request: HttpRequest, target: Target): Pool<Http1Connection> {
@@ -234,6 +256,108 @@ export class HttpClient implements Client {
     if (this.#closed) throw new Error("Cannot send a request: the client is closed");
     this.#pools.set(key, pool);
     return pool;
+  }
+}
+
+/** One request and its answer over a connection, which goes back to the pool afterwards. */
+class Exchange {
+  readonly #connection: Http1Connection;
+  readonly #pool: Pool<Http1Connection>;
+  readonly #request: HttpRequest;
+  readonly #signal: StopSignal;
+
+  constructor(
+    connection: Http1Connection,
+    pool: Pool<Http1Connection>,
+    request: HttpRequest,
+    signal: StopSignal,
+  ) {
+    this.#connection = connection;
+    this.#pool = pool;
+    this.#request = request;
+    this.#signal = signal;
+    signal.addEventListener("abort", this);
+  }
+
+  run(target: Target, authorization: string | undefined): Promise<HttpOutcome> {
+    const { body, method } = this.#request;
+    const connection = this.#connection;
+    try {
+      connection.send(
+        method,
+        serializeHead(this.#request, target, authorization),
+        body === null ? EMPTY : body instanceof Uint8Array ? body : framed(body),
+      );
+    } catch (error) {
+      this.#release();
+      return Promise.reject(error);
+    }
+    return connection.readHead().then((head) => this.#read(head, target), (error) => {
+      this.#release();
+      throw error;
+    });
+  }
+
+  /** The request was given up. */
+  handleEvent(): void {
+    this.#connection.close();
+  }
+
+  #read(head: Http1ResponseHead, target: Target): HttpOutcome | Promise<HttpOutcome> {
+    const request = this.#request;
+    const { url } = request;
+    const node = request.node ?? target.authority;
+    if (request.stream && head.contentLength !== 0) {
+      const body = this.#connection.bodyStream(() => this.#release());
+      return finished(head, url, node, null, body);
+    }
+    const maxBytes = request.maxBytes ?? MAX_BYTES;
+    let content: Promise<Uint8Array> | Uint8Array;
+    try {
+      content = this.#connection.readBody(maxBytes);
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+    if (content instanceof Promise) return this.#whole(content, head, url, node, maxBytes);
+    return this.#decoded(content, head, url, node, maxBytes);
+  }
+
+  async #whole(
+    body: Promise<Uint8Array>,
+    head: Http1ResponseHead,
+    url: string,
+    node: string,
+    maxBytes: number,
+  ): Promise<HttpOutcome> {
+    let content: Uint8Array;
+    try {
+      content = await body;
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+    return await this.#decoded(content, head, url, node, maxBytes);
+  }
+
+  #decoded(
+    content: Uint8Array,
+    head: Http1ResponseHead,
+    url: string,
+    node: string,
+    maxBytes: number,
+  ): HttpOutcome | Promise<HttpOutcome> {
+    this.#release();
+    const outcome = finished(head, url, node, content);
+    const encoding = content.length === 0 ? undefined : outcome.header("content-encoding");
+    if (encoding === undefined) return outcome;
+    return decodeContent(content, encoding, maxBytes)
+      .then((decoded) => finished(head, url, node, decoded));
+  }
+
+  #release(): void {
+    this.#signal.removeEventListener("abort", this);
+    this.#pool.release(this.#connection);
   }
 }
 
