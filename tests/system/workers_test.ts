@@ -181,7 +181,8 @@ async function exists(path: string): Promise<boolean> {
     // A zombie waiting to be collected by a container's first process has ended all the same.
     return !/^State:\s+Z/m.test(await Deno.readTextFile(`${path}/status`));
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
+    // One that ends between opening and reading is "No such process", which is no error of a kind.
+    if (error instanceof Deno.errors.NotFound || /os error 3\b/.test(String(error))) return false;
     throw error;
   }
 }
