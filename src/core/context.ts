@@ -150,9 +150,10 @@ let first: RequestContext | undefined;
 /**
  * Runs a handler so that {@link runningContext} finds its request, also after the handler has waited.
  *
- * A frame for asynchronous code has its price. As long as all handlers of a worker have answered at once, there is no code that could continue later,
- * and knowing who is on the stack is enough. The first handler that returns a promise ends this for
- * good; since it is the only one without a frame, code that has none continues that very request.
+ * A frame for asynchronous code has its price. As long as all handlers of a worker have answered at
+ * once, there is no code that could continue later, and knowing who is on the stack is enough. The
+ * first handler that returns a promise ends this for good; since it is the only one without a frame,
+ * code that has none continues that very request.
  */
 export function runInContext<A, B, C, R>(
   ctx: RequestContext,

@@ -36,9 +36,7 @@ class Lane {
     else before.after = deadline;
     if (after === undefined) this.last = deadline;
     else after.before = deadline;
-    if (before !== undefined) return;
-    this.#disarm();
-    this.#arm();
+    if (before === undefined) this.#arm();
   }
 
   take(deadline: Deadline): void {
@@ -60,7 +58,9 @@ class Lane {
     this.#timer = undefined;
   }
 
+  /** Sets the timer anew: there must never be two, since each takes its first for due. */
   #arm(): void {
+    this.#disarm();
     this.#next = this.first;
     const ms = Math.max(0, Math.ceil(this.first!.dueAt - performance.now()));
     this.#timer = setTimeout(this.#look, ms);

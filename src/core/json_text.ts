@@ -43,23 +43,38 @@ function withTexts(value: unknown, depth: number): unknown {
   let copy: Record<string, unknown> | undefined;
   for (const name in record) {
     const member = record[name];
-    if (typeof member !== "object" || member === null) {
+    if (typeof member === "object" && member !== null) {
+      const text = withTexts(member, depth + 1);
+      if (text === member || name === "__proto__") continue;
+      copy ??= { ...record };
+      copy[name] = text;
       // what writes itself has to find its dates as they are
-      if (name === "toJSON" && typeof member === "function") return value;
-      continue;
-    }
-    const text = withTexts(member, depth + 1);
-    if (text === member || name === "__proto__") continue;
-    copy ??= { ...record };
-    copy[name] = text;
+    } else if (typeof member === "function" && name === "toJSON") return value;
   }
   return copy ?? value;
 }
 
+/** Texts of times that came before: the same rows are sent many times. */
+const TEXTS = 512;
+const times = new Float64Array(TEXTS).fill(NaN);
+const texts = new Array<string>(TEXTS).fill("");
+
 function dateText(date: Date): unknown {
+  if (Object.hasOwn(date, "toJSON")) return date;
+  const time = date.getTime();
+  // close times, and those that are minutes or days apart, have places of their own
+  const place = Math.abs(time % 8191 + time / 60_000 % 8191) & (TEXTS - 1);
+  if (times[place] === time) return texts[place];
+  const text = written(date);
+  if (text === undefined) return date;
+  times[place] = time;
+  return texts[place] = text;
+}
+
+/** `undefined` for those that are none, and for years of another length. */
+function written(date: Date): string | undefined {
   const year = date.getUTCFullYear();
-  // those that are none, and years of another length; and dates that write themselves
-  if (!(year >= 1000 && year <= 9999) || Object.hasOwn(date, "toJSON")) return date;
+  if (!(year >= 1000 && year <= 9999)) return undefined;
   return `${year}-${two(date.getUTCMonth() + 1)}-${two(date.getUTCDate())}T` +
     `${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())}.` +
     `${three(date.getUTCMilliseconds())}Z`;

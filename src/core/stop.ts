@@ -37,11 +37,28 @@ export class Stop implements StopSignal {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = reason;
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    if (Array.isArray(listeners)) { for (const listener of listeners) call(listener); }
-    else if (listeners !== undefined) call(listeners);
+    // one that is taken away by another before its turn is not called
+    for (let next = this.#shift(); next !== undefined; next = this.#shift()) {
+      try {
+        call(next);
+      } catch (error) {
+        // as with AbortSignal: the others have to stop all the same
+        reportError(error);
+      }
+    }
     this.#standard?.abort(reason);
+  }
+
+  /** Takes the first listener out. */
+  #shift(): StopListener | undefined {
+    const listeners = this.#listeners;
+    if (!Array.isArray(listeners)) {
+      this.#listeners = undefined;
+      return listeners;
+    }
+    const [first, ...others] = listeners;
+    this.#listeners = others;
+    return first;
   }
 
   /** Throws the reason once it has been given. */

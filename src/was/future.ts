@@ -131,6 +131,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   constructor(send: Send<Promise<Outcome> | Outcome>, init: FutureInit<T>) {
     const seconds = checkedSeconds(init.timeout ?? DEFAULT_TIMEOUT_SECONDS);
     this.#init = init;
+    if (init.callback !== undefined) this.#callBack(init.callback);
     if (resultCache.active && this.#takeKept()) return;
     this.#deadline = new Deadline(new Expiry(this));
     keepsCallers ??= isDevel();
@@ -496,8 +497,6 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting !== undefined) { for (const call of waiting) call(result); }
-    const { callback } = this.#init;
-    if (callback !== undefined) this.#callBack(result, callback);
   }
 
   /** A result that needs no sending is there before whoever asked for it has his future. */
@@ -507,10 +506,10 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
       : undefined;
   }
 
-  async #callBack(result: Result<T>, callback: ResultCallback<T>): Promise<void> {
+  async #callBack(callback: ResultCallback<T>): Promise<void> {
     try {
-      const made = this.#made();
-      if (made !== undefined) await made;
+      // waiting keeps it in the frame of its request: the end may come with that of somebody else's
+      const result = await this.#arrived();
       if (typeof callback === "function") await callback(result);
       else await callback[0](result, ...callback.slice(1));
     } catch (thrown) {

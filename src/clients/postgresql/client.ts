@@ -43,6 +43,8 @@ const PREPARE_AFTER = 2;
 /** Statements that take less, in milliseconds, may share a connection; so many at once. */
 const SHORT_MS = 20;
 const MAX_SHARED = 16;
+/** Most values of such a statement. */
+const MAX_SHARED_VALUES = 1000;
 /** Short reads go out on one connection as long as they take no longer together. */
 const TOGETHER_MS = 2;
 
@@ -113,7 +115,7 @@ export class PostgresqlClient implements Client {
     const pool = this.#poolOf(target);
     if (steps.length > 1) return this.#list(target, pool, steps, signal);
     const step = steps[0]!;
-    const connection = isShort(step.text) && !signal.aborted && !this.#closed
+    const connection = isShort(step) && !signal.aborted && !this.#closed
       ? share(pool, step.text)
       : undefined;
     return connection === undefined
@@ -212,7 +214,7 @@ export class PostgresqlClient implements Client {
     lost?: unknown,
   ): Promise<Outcome> {
     const { text, values } = step;
-    const short = isShort(text);
+    const short = isShort(step);
     for (let attempt = lost === undefined ? 1 : 2;; attempt++) {
       let connection: PgConnection;
       let reused = true;
@@ -376,9 +378,34 @@ export class PostgresqlClient implements Client {
 
 const numbered = (n: number): string => `$${n}`;
 
-/** Whether a text is known to read only, and not to hold up others for long. */
-function isShort({ read, control, session, runs, slowest }: PgText): boolean {
-  return read && !control && !session && runs >= PREPARE_AFTER && slowest < SHORT_MS;
+/** Whether a statement is known to read only, and not to hold up others for long. */
+function isShort({ text, values }: Step): boolean {
+  const { read, control, session, runs, slowest } = text;
+  return read && !control && !session && runs >= PREPARE_AFTER && slowest < SHORT_MS &&
+    values.length <= MAX_SHARED_VALUES && values.every(isWritable);
+}
+
+/**
+ * Whether a value can be written whatever type the server takes it for. Where one cannot, the driver
+ * takes the statement before it for the one that failed, and gives its callers each other's answers.
+ */
+function isWritable(value: unknown): boolean {
+  return typeof value === "bigint" ||
+    (Array.isArray(value) ? value.every(isPlain) : isPlain(value));
+}
+
+function isPlain(value: unknown): boolean {
+  switch (typeof value) {
+    case "string":
+    case "number":
+    case "boolean":
+    case "undefined":
+      return true;
+    case "object":
+      return value === null || value instanceof Date && !Number.isNaN(value.getTime());
+    default:
+      return false;
+  }
 }
 
 /**

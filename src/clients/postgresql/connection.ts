@@ -283,7 +283,8 @@ export class PgConnection implements Poolable {
    * this connection does not know, they go as the text they have there.
    */
   #bound(values: readonly unknown[]): unknown[] {
-    if (!values.some(Array.isArray)) return values as unknown[];
+    // the driver reads them later, when the caller may have put others there
+    if (!values.some(Array.isArray)) return values.slice();
     return values.map((value) => {
       if (!Array.isArray(value)) return value;
       const list = [...value];
