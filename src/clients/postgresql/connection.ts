@@ -190,6 +190,8 @@ export class PgConnection implements Poolable {
         }
       }, (error: unknown) => {
         ended();
+        // after a value that it could not write the driver no longer knows which answer is whose
+        if (!isOfServer(error)) this.retire();
         reject(isLost(error) ? this.#lost(asError(error)) : error);
       });
     });
@@ -336,6 +338,10 @@ function noteRun(text: PgText, ms: number): void {
 
 /** A connection that ended before the answer was there, whatever became of the statement. */
 export class LostConnectionError extends BackendError {}
+
+function isOfServer(error: unknown): boolean {
+  return error instanceof Error && error.name === "PostgresError";
+}
 
 /** True for errors of driver, socket and server that say so. */
 function isLost(error: unknown): boolean {
