@@ -25,8 +25,9 @@ export class LiveList<T extends Listed> implements Iterable<T> {
     return this.#items.length - this.#free.length;
   }
 
-  /** Puts in what is in no list. */
+  /** Puts one in; one that is in already stays as it is. */
   add(item: T): void {
+    if (item.place !== -1) return;
     const place = this.#free.pop();
     if (place === undefined) item.place = this.#items.push(item) - 1;
     else {

@@ -407,6 +407,7 @@ class FastFront implements Front {
 /** What the reading of one request's body tells the front. */
 class FastUpload implements RequestGuard, Upload {
   isOver = false;
+  isCounted = false;
 
   constructor(
     readonly watch: StallWatch,

@@ -116,6 +116,7 @@ function deadline<T>(req: Request, reading: Promise<T>): Promise<T> {
   if (guard === undefined) return reading;
   return new Promise<T>((resolve, reject) => {
     const transfer: Transfer = {
+      place: -1,
       movedAt: performance.now(),
       stalled() {
         guard.stalled();
@@ -132,6 +133,7 @@ function deadline<T>(req: Request, reading: Promise<T>): Promise<T> {
 
 /** Gives the chunks of a body as they are asked for, and fails when one takes too long. */
 class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer {
+  place = -1;
   movedAt = 0;
   readonly #source: ReadableStream<Bytes>;
   readonly #guard: RequestGuard;

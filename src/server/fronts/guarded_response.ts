@@ -40,6 +40,7 @@ export class CutError extends Error {
 const NOTHING_AHEAD: QueuingStrategy = { highWaterMark: 0 };
 
 class GuardedSource implements UnderlyingDefaultSource<Uint8Array>, Transfer {
+  place = -1;
   movedAt = performance.now();
   #reader: ReadableStreamDefaultReader<Uint8Array>;
   #watch: StallWatch;

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { type Listed, LiveList } from "../../core/live_list.ts";
+
 /** Something that has to move on. */
-export interface Transfer {
+export interface Transfer extends Listed {
   /** `performance.now()` of the last progress; infinite while nobody waits for any. */
   movedAt: number;
   /** Called once when it has not moved for the timeout. It has been removed by then. */
@@ -14,7 +16,7 @@ export interface Transfer {
 
 /** Looks after transfers while there are any. A timeout is noticed within a quarter of it, or a second. */
 export class StallWatch {
-  readonly #transfers = new Set<Transfer>();
+  readonly #transfers = new LiveList<Transfer>();
   readonly #timeoutMs: number;
   readonly #intervalMs: number;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -38,7 +40,7 @@ export class StallWatch {
 
   /** Reports all transfers as stalled, for a front that has to end now. */
   stallAll(): void {
-    for (const transfer of [...this.#transfers]) {
+    for (const transfer of this.#transfers) {
       this.remove(transfer);
       transfer.stalled();
     }

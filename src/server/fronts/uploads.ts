@@ -10,23 +10,27 @@
  * (denoland/deno#36809).
  */
 export class Uploads {
-  readonly #open = new Set<Upload>();
+  #open = 0;
   #wake: (() => void) | undefined;
 
   /** A request is being handled and may want its body. */
   begin(upload: Upload): void {
-    if (!upload.isOver) this.#open.add(upload);
+    if (upload.isOver || upload.isCounted) return;
+    upload.isCounted = true;
+    this.#open++;
   }
 
   /** Its body was read to an end, good or bad, or is not wanted any more. */
   end(upload: Upload): void {
     upload.isOver = true;
-    if (this.#open.delete(upload) && this.#open.size === 0) this.#wake?.();
+    if (!upload.isCounted) return;
+    upload.isCounted = false;
+    if (--this.#open === 0) this.#wake?.();
   }
 
   /** Resolves when no body is on its way. One caller at a time. */
   settled(): Promise<void> {
-    if (this.#open.size === 0) return Promise.resolve();
+    if (this.#open === 0) return Promise.resolve();
     return new Promise((resolve) => this.#wake = resolve);
   }
 }
@@ -35,4 +39,6 @@ export class Uploads {
 export interface Upload {
   /** Set once. */
   isOver: boolean;
+  /** True while it counts. */
+  isCounted: boolean;
 }
