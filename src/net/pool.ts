@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type Linked, LinkedList } from "../core/linked_list.ts";
 import { abortSignalOf, type StopSignal } from "../core/stop.ts";
 import { PoolExhaustedError } from "../core/errors.ts";
 
@@ -44,7 +45,7 @@ export interface Lease<C> {
   readonly reused: boolean;
 }
 
-interface Waiter<C> {
+interface Waiter<C> extends Linked<Waiter<C>> {
   give(lease: Lease<C>): void;
   /** A place has become free: open one of your own. */
   retry(): void;
@@ -67,7 +68,7 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
   readonly #maxWaiting: number;
   readonly #idle: Idle<C>[] = [];
   readonly #busy = new Set<C>();
-  readonly #waiting = new Set<Waiter<C>>();
+  readonly #waiting = new LinkedList<Waiter<C>>();
   readonly #opening = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
   #usedAt = performance.now();
@@ -152,9 +153,9 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
       this.#wakeOne();
       return;
     }
-    const [waiter] = this.#waiting;
+    const { first: waiter } = this.#waiting;
     if (waiter !== undefined) {
-      this.#waiting.delete(waiter);
+      this.#waiting.remove(waiter);
       this.#busy.add(connection);
       waiter.give({ connection, reused: true });
       return;
@@ -178,9 +179,9 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
     this.#closing.abort(this.#refusal("the pool is closed"));
     for (const entry of [...this.#idle]) this.#drop(entry);
     for (const connection of this.#busy) connection.close();
-    for (const waiter of [...this.#waiting]) {
-      this.#waiting.delete(waiter);
-      waiter.retry();
+    for (let { first } = this.#waiting; first !== undefined; first = this.#waiting.first) {
+      this.#waiting.remove(first);
+      first.retry();
     }
     await Promise.allSettled(this.#opening);
   }
@@ -212,6 +213,8 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
     }
     return new Promise((resolve, reject) => {
       const waiter: Waiter<C> = {
+        before: undefined,
+        after: undefined,
         give: (lease) => {
           signal.removeEventListener("abort", onAbort);
           resolve(lease);
@@ -222,20 +225,20 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
         },
       };
       const onAbort = () => {
-        this.#waiting.delete(waiter);
+        this.#waiting.remove(waiter);
         reject(signal.reason);
       };
       signal.addEventListener("abort", onAbort, { once: true });
-      this.#waiting.add(waiter);
+      this.#waiting.insert(waiter, this.#waiting.last);
     });
   }
 
   /** Lets the longest waiter try for the place that has become free. */
   #wakeOne(opened?: Promise<unknown>): void {
     if (opened !== undefined) this.#opening.delete(opened);
-    const [waiter] = this.#waiting;
+    const { first: waiter } = this.#waiting;
     if (waiter === undefined) return;
-    this.#waiting.delete(waiter);
+    this.#waiting.remove(waiter);
     waiter.retry();
   }
 
