@@ -25,12 +25,19 @@ const MAX_FILES = 16;
 /** A file nobody reads for that long is closed. */
 const IDLE_MS = 30_000;
 
-/** Plans that find at most one row of a table. */
-const BY_ROWID = /^SEARCH (?:\S+|\S+ AS \S+) USING INTEGER PRIMARY KEY \(rowid=\?\)$/;
-const BY_INDEX = /^SEARCH (?:\S+|\S+ AS \S+) USING (?:COVERING )?INDEX (\S+) \(([^)]*)\)$/;
-const CONSTANT = "SCAN CONSTANT ROW";
-/** A function can take as long as it likes; these words are none. */
-const CALL = /\b(?!(?:in|and|or|not|on|as|where|select|values)\b)[A-Za-z_]\w*\s*\(/i;
+/**
+ * Steps of programs that find rows by their keys, and of what is done with their values. Others may
+ * go through a table, and functions can take as long as they like.
+ */
+const STEPS = new Set(
+  ("Init Transaction Goto Halt Noop Once BeginSubrtn Return OpenRead OpenEphemeral Close " +
+    "Variable Integer Int64 Real String String8 Blob Null SoftNull Copy SCopy Move Cast " +
+    "SeekRowid NotExists NotFound Found SeekGE IdxGT DeferredSeek FinishSeek IdxRowid NullRow " +
+    "Rowid Column RealAffinity Affinity MakeRecord IdxInsert Rewind Next ResultRow CollSeq " +
+    "IsNull NotNull IfNullRow ZeroOrNull Eq Ne Lt Le Gt Ge ElseEq If IfNot IfPos IsTrue IsType " +
+    "ClrSubtype And Or Not BitAnd BitOr BitNot ShiftLeft ShiftRight Add Subtract Multiply Divide Remainder " +
+    "AddImm Concat MustBeInt OffsetLimit DecrJumpZero Compare Jump Permutation").split(" "),
+);
 
 interface Short {
   readonly statement: StatementSync;
@@ -195,27 +202,33 @@ function countOf({ params }: Step): number {
   return Array.isArray(params) ? params.length : Object.keys(params).length;
 }
 
-/** Prepares a text if its plan finds rows by their keys alone. */
+/** Prepares a text if it finds rows by their keys alone. */
 function prepared(db: DatabaseSync, sql: string): Short | "long" {
-  if (CALL.test(sql)) return "long";
-  const plan = db.prepare(`explain query plan ${sql}`).all() as { detail: string }[];
-  if (!plan.every(({ detail }) => findsOne(db, detail))) return "long";
+  if (!isBounded(db.prepare(`explain ${sql}`).all() as unknown as ProgramStep[])) return "long";
   const statement = db.prepare(sql);
   const columns = statement.columns().map(({ name }) => name);
   (statement as StatementSync & { setReturnArrays(enabled: boolean): void }).setReturnArrays(true);
   return { statement, columns, usual: 0 };
 }
 
-function findsOne(db: DatabaseSync, detail: string): boolean {
-  if (detail === CONSTANT || BY_ROWID.test(detail)) return true;
-  const [, index, terms] = BY_INDEX.exec(detail) ?? [];
-  if (index === undefined) return false;
-  // all columns of a unique index, each equal to something
-  const wanted = terms!.split(" AND ");
-  if (!wanted.every((term) => /^\S+=\?$/.test(term))) return false;
-  const facts = db.prepare(
-    'select (select count(*) from pragma_index_info(?1)) columns, (select max(list."unique") ' +
-      "from sqlite_schema t, pragma_index_list(t.name) list where list.name = ?1) is_unique",
-  ).get(index) as { columns: number; is_unique: number };
-  return facts.is_unique === 1 && facts.columns === wanted.length;
+/** A step of the program that SQLite makes of a text. */
+interface ProgramStep {
+  readonly opcode: string;
+  /** Of steps that go through something: where that was opened. */
+  readonly p1: number;
+}
+
+/**
+ * Whether a program cannot take longer than its text: it goes through nothing but one list that
+ * stands in the text itself. The plan would not do, which says the same of `is` as of `=`.
+ */
+function isBounded(program: readonly ProgramStep[]): boolean {
+  const lists = new Set<number>();
+  let loops = 0;
+  for (const { opcode, p1 } of program) {
+    if (!STEPS.has(opcode)) return false;
+    if (opcode === "OpenEphemeral") lists.add(p1);
+    else if (opcode === "Next" && (++loops > 1 || !lists.has(p1))) return false;
+  }
+  return true;
 }

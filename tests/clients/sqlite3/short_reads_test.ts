@@ -22,6 +22,13 @@ async function bench(): Promise<Bench> {
     "create table items (id integer primary key, name text unique, price integer, kind text);" +
       "create unique index kinds on items (kind, price); create index prices on items (price);" +
       'create table "two words" (id integer primary key);' +
+      'create table "CONSTANT ROW" (id integer primary key); create table keys (id integer primary key);' +
+      "create view hexed as select id, hex(name) name from items;" +
+      "create view cheap as select id, name || '!' loud from items;" +
+      "create table made (id integer primary key, h text as (hex(id)));" +
+      "create table pairs (a text collate nocase, b integer, c, primary key (a, b)) without rowid;" +
+      "create unique index part on items (price) where kind = 'y';" +
+      "insert into pairs values ('k', 1, 'one'), ('k', 2, 'two');" +
       "insert into items values (1, 'a', 10, 'x'), (2, 'b', 20, 'x'), (3, 'c', 9007199254740993, 'y')",
   );
   const reads = new ShortReads();
@@ -54,6 +61,22 @@ Deno.test("DB-02 DB-16 rows found by a whole key are read at once, all else on a
   deepEqual(read("select name n from items where id in (1, 3)"), ["n", ["a"], ["c"]]);
   deepEqual(read("select 1 one"), ["one", [1]]);
   deepEqual(read("select * from items where id = 99"), ["id", "name", "price", "kind"]);
+  deepEqual(read("select c from pairs where a = ? and b = ?", ["K", 2]), ["c", ["two"]]);
+  deepEqual(read("select loud from cheap where id = 2"), ["loud", ["b!"]]);
+  deepEqual(read("select * from items where name = ?", [null]), row.slice(0, 4));
+  deepEqual(read("select name from items where name in (?, ?)", ["a", "c"]), ["name", ["a"], [
+    "c",
+  ]]);
+  deepEqual(
+    read(
+      "select a.name, b.name other from items a left join items b on b.id = a.id + 1 where a.id = 1",
+    ),
+    ["name", "other", ["a", "b"]],
+  );
+  deepEqual(
+    read("select name from items where id = ? and (price > 5 or kind is null) limit 1", [1]),
+    ["name", ["a"]],
+  );
   for (
     const sql of [
       "select * from items",
@@ -69,6 +92,27 @@ Deno.test("DB-02 DB-16 rows found by a whole key are read at once, all else on a
       "select id from items where id = 1 union select id from items where id = 2",
       `select id from items where id = 1 ${" ".repeat(2000)}`,
       "select id from items where id = 3 and price = 1 or id = 2",
+      "select id from items where name is 'a'",
+      "select id from items where name is null",
+      "select id from items where kind is 'x' and price is 10",
+      'select * from "CONSTANT ROW"',
+      'select * from items "CONSTANT ROW"',
+      "select * from hexed where id = 1",
+      "select * from made where id = 1",
+      "select * from items where id in keys",
+      "select * from items where id = 1 and name like '%a'",
+      "select * from items where id = 1 and name glob 'a*'",
+      "select id ->> '$' from items where id = 1",
+      'select "hex"(name) from items where id = 1',
+      "select hex/**/(name) from items where id = 1",
+      "select (select max(id) from items) from items where id = 1",
+      "select * from items where exists(select 1 from items where price = 10) and id = 1",
+      "select a.id from items a, items b where a.id in (1, 2) and b.id in (1, 2)",
+      "select id from items limit 1",
+      "select distinct kind from items",
+      "select * from items where id = 1 union all select * from items",
+      "with recursive n(x) as (select 1 union all select x + 1 from n) select x from n limit 3",
+      "values (1), (2)",
       "nonsense",
     ]
   ) equal(read(sql), undefined, sql);
