@@ -22,7 +22,8 @@ const ENCODER = new TextEncoder();
 const WIDE = /[^\x00-\x7f]/;
 
 /**
- * Writes a command. Text comes in one piece, bytes in pieces of their own.
+ * Writes a command. Text comes in one piece, bytes in pieces of their own, which are copies: when they
+ * are sent the caller may have changed or moved what he gave.
  *
  * @example
  * ```ts
@@ -38,7 +39,8 @@ export function encodeCommand(parts: readonly RespPart[]): RespPart[] {
       const bytes = WIDE.test(part) ? ENCODER.encode(part).length : part.length;
       text += `$${bytes}\r\n${part}\r\n`;
     } else {
-      pieces.push(`${text}$${part.length}\r\n`, part);
+      const copy = new Uint8Array(part);
+      pieces.push(`${text}$${copy.length}\r\n`, copy);
       text = "\r\n";
     }
   }
