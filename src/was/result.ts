@@ -190,7 +190,7 @@ export class Result<T = unknown> {
 
   /** Charset the text is decoded with. */
   get encoding(): string {
-    return charsetOf(this.#outcome.headers.get("content-type")) ?? "utf-8";
+    return charsetOf(headerIn(this.#outcome, "content-type")) ?? "utf-8";
   }
 
   /** Member that answered or failed; `""` when none was asked. */
@@ -308,13 +308,25 @@ export class Result<T = unknown> {
     if (outcome.status !== 3) return null;
     const { content } = this;
     if (content === null) return null;
-    const type = mediaTypeOf(outcome.headers.get("content-type"));
+    const type = mediaTypeOf(headerIn(outcome, "content-type"));
     const json = type === "application/json" || type.endsWith("+json");
     const text = type.startsWith("text/") || type === "application/xml" || type.endsWith("+xml") ||
       type === "application/x-www-form-urlencoded" || type === "application/javascript";
     if (content.length === 0) return json || text ? "" : content;
     return json ? this.json() : text ? this.text : content;
   }
+}
+
+/** A header, several of the same name joined, out of the list where there is one: a `Headers` costs more. */
+function headerIn({ headers, rawHeaders }: Outcome, name: string): string | null {
+  if (rawHeaders === undefined) return headers.get(name);
+  let value: string | null = null;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i] === name) {
+      value = value === null ? rawHeaders[i + 1]! : `${value}, ${rawHeaders[i + 1]}`;
+    }
+  }
+  return value;
 }
 
 function mediaTypeOf(contentType: string | null): string {
