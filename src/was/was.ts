@@ -5,7 +5,12 @@
  */
 
 import { type RequestContext, runningContext } from "../core/context.ts";
-import { nextChildIds, transactionText } from "../core/transaction.ts";
+import {
+  GLOBAL_ID_HEADER,
+  LOCAL_ID_HEADER,
+  nextChildIds,
+  transactionText,
+} from "../core/transaction.ts";
 import type { OffloadPool } from "../clients/offload/pool.ts";
 import { type SqlGenerator, sqlGenerator } from "../clients/sql/generator.ts";
 import type { SqlDialect } from "../clients/sql/conditions.ts";
@@ -237,7 +242,8 @@ export class Was extends SugarNames implements Requester, BackendOwner {
   transactionHeaders(): readonly string[] {
     const { ctx } = this;
     if (ctx === undefined || ctx.gtxnid === "") return NO_HEADERS;
-    return Object.entries(nextChildIds(ctx)).flat();
+    const ids = nextChildIds(ctx);
+    return [GLOBAL_ID_HEADER, ids[GLOBAL_ID_HEADER], LOCAL_ID_HEADER, ids[LOCAL_ID_HEADER]];
   }
 
   /** What balance policies may know of the request; `undefined` outside requests. */
