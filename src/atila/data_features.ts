@@ -8,7 +8,7 @@ import type { SqlDialect } from "../clients/sql/conditions.ts";
 import { SqlMaps } from "../clients/sql/maps.ts";
 import type { ModelChange, ModelEvents } from "../was/model_events.ts";
 import { declaredKeys } from "../was/shared.ts";
-import { resolve } from "node:path";
+import { resolve } from "../core/file_path.ts";
 import { type AuthAdapter, checkAdapter } from "./foreign_auth.ts";
 
 /** What handlers of a signal get besides `was`. */

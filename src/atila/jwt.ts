@@ -4,8 +4,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { nodeCrypto } from "../core/node_builtins.ts";
+import { nodeBuffer, nodeCrypto } from "../core/node_builtins.ts";
 
 /** Claims of a token. */
 export interface JwtClaims {
@@ -46,11 +45,11 @@ export function signJwt(claims: JwtClaims, key: string, alg: JwtAlgorithm): stri
     }
   }
   const { bytes } = ALGORITHMS[alg];
-  if (Buffer.byteLength(key) < bytes) {
+  if (nodeBuffer().byteLength(key) < bytes) {
     throw new TypeError(`Cannot make a JWT with ${alg}: its key has ${bytes} bytes or more`);
   }
-  const head = Buffer.from(JSON.stringify({ alg, typ: "JWT" })).toString("base64url");
-  const signed = `${head}.${Buffer.from(JSON.stringify(claims)).toString("base64url")}`;
+  const head = nodeBuffer().from(JSON.stringify({ alg, typ: "JWT" })).toString("base64url");
+  const signed = `${head}.${nodeBuffer().from(JSON.stringify(claims)).toString("base64url")}`;
   return `${signed}.${signature(signed, key, alg)}`;
 }
 
@@ -74,7 +73,7 @@ export function verifyJwt(
   const signed = `${head}.${body}`;
   const { bytes } = ALGORITHMS[alg];
   const isSigned = keys.some((key) =>
-    Buffer.byteLength(key) >= bytes && isEqual(signature(signed, key, alg), given!)
+    nodeBuffer().byteLength(key) >= bytes && isEqual(signature(signed, key, alg), given!)
   );
   const claims = isSigned ? parseObject(body!) : undefined;
   return claims !== undefined && isInTime(claims) ? claims as JwtClaims : undefined;
@@ -82,8 +81,8 @@ export function verifyJwt(
 
 /** Compares texts in a time that does not tell where they differ. */
 export function isEqual(one: string, other: string): boolean {
-  const a = Buffer.from(one);
-  const b = Buffer.from(other);
+  const a = nodeBuffer().from(one);
+  const b = nodeBuffer().from(other);
   return a.length === b.length && nodeCrypto().timingSafeEqual(a, b);
 }
 
@@ -100,7 +99,7 @@ function isInTime({ exp, nbf }: Record<string, unknown>): boolean {
 function parseObject(part: string): Record<string, unknown> | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.from(part, "base64url").toString());
+    value = JSON.parse(nodeBuffer().from(part, "base64url").toString());
   } catch {
     // Not a token: the caller is told so.
     return undefined;

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { nodeCrypto } from "../core/node_builtins.ts";
-import { Buffer } from "node:buffer";
+import { nodeBuffer, nodeCrypto } from "../core/node_builtins.ts";
 import { ConfigError } from "../core/errors.ts";
 import { Sealer } from "./sealing.ts";
 
@@ -52,8 +51,12 @@ export class KeyRing {
     let sealer = this.#sealers.get(purpose);
     if (sealer === undefined) {
       sealer = new Sealer(this.keys.map((key) => ({
-        id: Buffer.from(nodeCrypto().hkdfSync("sha256", key, SALT, "kid", 6)).toString("base64url"),
-        secret: Buffer.from(nodeCrypto().hkdfSync("sha256", key, SALT, `A256GCM ${purpose}`, 32)),
+        id: nodeBuffer().from(nodeCrypto().hkdfSync("sha256", key, SALT, "kid", 6)).toString(
+          "base64url",
+        ),
+        secret: nodeBuffer().from(
+          nodeCrypto().hkdfSync("sha256", key, SALT, `A256GCM ${purpose}`, 32),
+        ),
       })));
       if (this.#sealers.size >= MAX_SEALERS) this.#sealers.clear();
       this.#sealers.set(purpose, sealer);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { nodeBuffer } from "../core/node_builtins.ts";
 import { ringFor, ringOf, type SecureKey } from "./key_ring.ts";
 import { SealedCookie, type SealedOptions, type SealedOwner } from "./sealed_cookie.ts";
 import type { SessionApp } from "./session.ts";
@@ -131,7 +131,7 @@ class BoxState {
     if (left.length === 0) return this.cookie.came ? this.cookie.deletion() : undefined;
     const content: Content = { a: this.#owner.remoteAddr, m: left.map(rowOf) };
     const text = JSON.stringify(content);
-    const bytes = Buffer.byteLength(text);
+    const bytes = nodeBuffer().byteLength(text);
     if (this.cookie.excess(bytes) > 0) {
       throw new RangeError(
         `Cannot keep ${left.length} messages that were not read in the ${this.cookie.label}: its ` +

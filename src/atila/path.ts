@@ -4,8 +4,7 @@
  * @module
  */
 
-import { dirname, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { dirname, fileURLToPath, resolve } from "../core/file_path.ts";
 
 export { dirname, resolve };
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { basename } from "node:path";
+import { basename } from "../core/file_path.ts";
 import { acceptsJson } from "../core/accept.ts";
 import type { RequestContext } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";

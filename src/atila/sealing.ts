@@ -8,8 +8,8 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { nodeCrypto } from "../core/node_builtins.ts";
+import type { Buffer } from "node:buffer";
+import { nodeBuffer, nodeCrypto } from "../core/node_builtins.ts";
 
 /** A key as it is used. */
 export interface SealKey {
@@ -42,9 +42,9 @@ export class Sealer {
   /** Takes the keys, newest first; there must be one. */
   constructor(keys: readonly SealKey[]) {
     for (const key of keys) {
-      const header = Buffer.from(JSON.stringify({ alg: "dir", enc: "A256GCM", kid: key.id }))
+      const header = nodeBuffer().from(JSON.stringify({ alg: "dir", enc: "A256GCM", kid: key.id }))
         .toString("base64url");
-      this.#byHeader.set(header, { ...key, header, aad: Buffer.from(header, "latin1") });
+      this.#byHeader.set(header, { ...key, header, aad: nodeBuffer().from(header, "latin1") });
     }
     const [first] = this.#byHeader.values();
     if (first === undefined) throw new TypeError("A sealer needs a key");
@@ -54,11 +54,11 @@ export class Sealer {
   /** Seals a text with the newest key. */
   seal(text: string): string {
     const { header, aad, secret } = this.#first;
-    const iv = Buffer.allocUnsafe(IV_BYTES);
+    const iv = nodeBuffer().allocUnsafe(IV_BYTES);
     crypto.getRandomValues(iv);
     const cipher = nodeCrypto().createCipheriv("aes-256-gcm", secret, iv);
     cipher.setAAD(aad);
-    const body = Buffer.concat([cipher.update(text, "utf8"), cipher.final()]);
+    const body = nodeBuffer().concat([cipher.update(text, "utf8"), cipher.final()]);
     const sealed = `${header}..${iv.toString("base64url")}.${body.toString("base64url")}.${
       cipher.getAuthTag().toString("base64url")
     }`;
@@ -110,7 +110,7 @@ export class Sealer {
 
 /** Decodes base64url as it is written by encoders; the same bytes written otherwise are refused. */
 function decode(text: string): Buffer | undefined {
-  const bytes = Buffer.from(text, "base64url");
+  const bytes = nodeBuffer().from(text, "base64url");
   return bytes.toString("base64url") === text ? bytes : undefined;
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { pathToFileURL } from "node:url";
+import { pathToFileURL } from "../core/file_path.ts";
 import { isThenable } from "../core/handler.ts";
 import { checkAuthenticate } from "./auth/scheme.ts";
 import type { Authenticate } from "./auth/scheme.ts";

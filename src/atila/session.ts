@@ -8,7 +8,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { nodeBuffer } from "../core/node_builtins.ts";
 import type { Revocations } from "../store/revocations.ts";
 import { ringFor, ringOf, type SecureKey } from "./key_ring.ts";
 import { MapLike } from "./map_like.ts";
@@ -133,7 +133,7 @@ class SessionState {
     }
     const text = toJson(this.cookie.label, name, value);
     this.#load();
-    const bytes = Buffer.byteLength(text) + Buffer.byteLength(JSON.stringify(name)) + 2;
+    const bytes = nodeBuffer().byteLength(text) + nodeBuffer().byteLength(JSON.stringify(name)) + 2;
     this.#checkSize(name, bytes);
     // Read back, so that it is in this request what it will be in the next, and nobody else's object.
     this.#values.set(name, typeof value === "object" ? JSON.parse(text) : value);
@@ -213,7 +213,7 @@ class SessionState {
     this.#latest = Math.max(this.#latest, this.#expires);
     if (this.#latest > this.#expires) content.m = this.#latest;
     const text = JSON.stringify(content);
-    const bytes = Buffer.byteLength(text);
+    const bytes = nodeBuffer().byteLength(text);
     if (this.cookie.excess(bytes) > 0) throw this.#tooLarge(bytes);
     return this.cookie.line(text, Math.max(1, Math.ceil(this.#expires - now())));
   }
@@ -284,7 +284,7 @@ class SessionState {
     if (this.#sizes === undefined) {
       this.#sizes = new Map();
       for (const [key, value] of this.#values) {
-        this.#sizes.set(key, Buffer.byteLength(JSON.stringify([key, value])));
+        this.#sizes.set(key, nodeBuffer().byteLength(JSON.stringify([key, value])));
       }
     }
     let total = FRAME_BYTES + this.#owner.remoteAddr.length + bytes;
@@ -521,7 +521,7 @@ function now(): number {
 
 /** Text nobody can guess. */
 export function randomId(bytes: number = ID_BYTES): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(bytes))).toString("base64url");
+  return nodeBuffer().from(crypto.getRandomValues(new Uint8Array(bytes))).toString("base64url");
 }
 
 function toJson(label: string, name: string, value: unknown): string {

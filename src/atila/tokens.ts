@@ -4,8 +4,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { nodeCrypto } from "../core/node_builtins.ts";
+import { nodeBuffer, nodeCrypto } from "../core/node_builtins.ts";
 import type { Revocations } from "../store/revocations.ts";
 import {
   isEqual,
@@ -152,5 +151,5 @@ function algorithmsOf({ app }: TokenOwner): readonly JwtAlgorithm[] {
 
 /** What a JWT is known by when it is revoked: the signature alone would do, but may be short. */
 function jwtId(token: string): string {
-  return nodeCrypto().createHash("sha256").update(Buffer.from(token)).digest("base64url");
+  return nodeCrypto().createHash("sha256").update(nodeBuffer().from(token)).digest("base64url");
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname, join } from "node:path";
+import { dirname, join } from "../core/file_path.ts";
 import { safeFileName, splitExtension } from "./upload_name.ts";
 
 /** Options of {@link UploadedFile.save}. */

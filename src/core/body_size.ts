@@ -10,7 +10,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { nodeBuffer } from "./node_builtins.ts";
 import { easyJson, jsonText } from "./json_text.ts";
 
 /**
@@ -29,7 +29,7 @@ export class SharedBody {
   constructor(content: string | Uint8Array, isIncompressible = false) {
     this.content = content;
     this.isIncompressible = isIncompressible;
-    this.size = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength;
+    this.size = typeof content === "string" ? nodeBuffer().byteLength(content) : content.byteLength;
   }
 }
 
@@ -185,13 +185,13 @@ function byteLength(text: string): number {
   const { length } = text;
   if (length > SHORT) {
     if (text !== lastText) {
-      lastBytes = Buffer.byteLength(text);
+      lastBytes = nodeBuffer().byteLength(text);
       lastText = text;
     }
     return lastBytes;
   }
   for (let at = 0; at < length; at++) {
-    if (text.charCodeAt(at) > 0x7f) return Buffer.byteLength(text);
+    if (text.charCodeAt(at) > 0x7f) return nodeBuffer().byteLength(text);
   }
   return length;
 }

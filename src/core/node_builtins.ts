@@ -9,12 +9,17 @@ import type * as NodeAsyncHooks from "node:async_hooks";
 import type * as NodeCrypto from "node:crypto";
 import type * as NodeModule from "node:module";
 import type * as NodeOs from "node:os";
+import type * as NodePath from "node:path";
+import type * as NodeUrl from "node:url";
+import type { Buffer } from "node:buffer";
 
 interface Builtins {
   readonly "node:async_hooks": typeof NodeAsyncHooks;
   readonly "node:crypto": typeof NodeCrypto;
   readonly "node:module": typeof NodeModule;
   readonly "node:os": typeof NodeOs;
+  readonly "node:path": typeof NodePath;
+  readonly "node:url": typeof NodeUrl;
 }
 
 interface NodeProcess {
@@ -22,6 +27,7 @@ interface NodeProcess {
 }
 
 let crypto: typeof NodeCrypto | undefined;
+let buffer: typeof Buffer | undefined;
 
 /** `node:crypto`. The first call takes some 15 ms. */
 export function nodeCrypto(): typeof NodeCrypto {
@@ -41,6 +47,21 @@ export function nodeModule(): typeof NodeModule {
 /** `node:os`. */
 export function nodeOs(): typeof NodeOs {
   return process().getBuiltinModule("node:os");
+}
+
+/** `node:path`. */
+export function nodePath(): typeof NodePath {
+  return process().getBuiltinModule("node:path");
+}
+
+/** `node:url`. */
+export function nodeUrl(): typeof NodeUrl {
+  return process().getBuiltinModule("node:url");
+}
+
+/** The class `Buffer`, whose global brings less of Node along than a module would. */
+export function nodeBuffer(): typeof Buffer {
+  return buffer ??= (globalThis as unknown as { Buffer: typeof Buffer }).Buffer;
 }
 
 /** Naming it as a global here keeps `node:process` out of the static imports, too. */

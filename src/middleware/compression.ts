@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { nodeBuffer } from "../core/node_builtins.ts";
 import type { Gzip } from "node:zlib";
 import { type ContentCoding, preferredCoding } from "../core/accept.ts";
 import {
@@ -132,7 +132,7 @@ function compressStatic(
     }
     return sharedResponse(result, initOf(res, coding));
   };
-  const bytes = typeof body === "string" ? Buffer.from(body) : body;
+  const bytes = typeof body === "string" ? nodeBuffer().from(body) : body;
   const options = { level: LEVEL };
   if (bytes.byteLength <= MAX_SYNC_BYTES) {
     return finish((coding === "gzip" ? zlib.gzipSync : zlib.deflateSync)(bytes, options));

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { basename, extname, resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { basename, extname, fileURLToPath, pathToFileURL, resolve } from "../core/file_path.ts";
 import { isMountedApp, type MountedApp } from "../core/app.ts";
 import { ConfigError } from "../core/errors.ts";
 import { ForeignApp, isFetchApp } from "../mounts/fetch_app.ts";

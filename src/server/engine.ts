@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../core/file_path.ts";
 import type { LifecyclePhase, MountedApp } from "../core/app.ts";
 import { installBodyMeter } from "../core/body_size.ts";
 import { isDevel } from "../core/environment.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../core/file_path.ts";
 import { ConfigError } from "../core/errors.ts";
 import { wac } from "../was/wac.ts";
 import { commandOf } from "./argopt.ts";

@@ -4,8 +4,16 @@
  * @module
  */
 
-import { basename, dirname, extname, isAbsolute, join, normalize, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import {
+  basename,
+  dirname,
+  extname,
+  fileURLToPath,
+  isAbsolute,
+  join,
+  normalize,
+  resolve,
+} from "../core/file_path.ts";
 
 /** Environment variable that replaces the base of all runtime directories, for tests and containers. */
 export const VAR_ENV = "SKITAI_VAR";

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { extname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { extname, fileURLToPath, join, resolve } from "../core/file_path.ts";
 import { ConfigError } from "../core/errors.ts";
 
 /** Endings of scripts, in the order they are tried where a target has none. */

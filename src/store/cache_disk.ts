@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { join } from "../core/file_path.ts";
 import { asError } from "../core/errors.ts";
 import { type CacheEntry, decodeEntry, encodeEntry } from "./cache_entry.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { dirname } from "../core/file_path.ts";
 import { ConfigError } from "../core/errors.ts";
 import { BatchWriter, type ByteTarget, warn } from "./logs_batch.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../core/file_path.ts";
 import type { Log, LogCycle, Logger } from "../core/log.ts";
 import { formatLogEntry } from "../wire/log_line.ts";
 import { ensureLogDirectory, LogFile } from "./log_files.ts";

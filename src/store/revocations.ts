@@ -8,7 +8,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../core/file_path.ts";
 import type { Log } from "../core/log.ts";
 
 const MAGIC = 0x534b5231;

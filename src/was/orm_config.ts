@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isAbsolute, resolve } from "node:path";
+import { isAbsolute, resolve } from "../core/file_path.ts";
 import { nodeModule } from "../core/node_builtins.ts";
 
 /** Settings of an ORM, or of one of its connections. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../core/file_path.ts";
 import { asError } from "../core/errors.ts";
 import { nodeOs } from "../core/node_builtins.ts";
 import { wac } from "./wac.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { nodeBuffer } from "../core/node_builtins.ts";
 
 const ESCAPES: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
 
@@ -53,7 +53,7 @@ export function encodeValue(
     return `<value><dateTime.iso8601>${compact}</dateTime.iso8601></value>`;
   }
   if (value instanceof Uint8Array) {
-    return `<value><base64>${Buffer.from(value).toString("base64")}</base64></value>`;
+    return `<value><base64>${nodeBuffer().from(value).toString("base64")}</base64></value>`;
   }
   if (seen.includes(value)) throw new TypeError("Cannot encode a circular structure as XML-RPC");
   const inner = [...seen, value];

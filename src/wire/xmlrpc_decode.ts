@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { nodeBuffer } from "../core/node_builtins.ts";
 
 /** Options of {@link decodeXmlRpc}. */
 export interface XmlRpcDecodeOptions {
@@ -157,7 +157,7 @@ class Reader {
         this.#close(tag);
         return null;
       case "base64":
-        return new Uint8Array(Buffer.from(this.#text(tag), "base64"));
+        return new Uint8Array(nodeBuffer().from(this.#text(tag), "base64"));
       case "dateTime.iso8601": {
         const text = this.#text(tag).trim();
         return this.#options.useDatetime ? toDate(text) : text;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../../core/file_path.ts";
 import { TemplateError } from "./template_error.ts";
 
 /** A template as it is on disk. */

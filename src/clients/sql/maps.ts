@@ -10,7 +10,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../../core/file_path.ts";
 import { allOf, count, orderSql, raw, type SqlCondition, type SqlDialect } from "./conditions.ts";
 import { SqlBuilder, type SqlColumn, type SqlRunner } from "./builder.ts";
 import { sql, SqlTemplate } from "./template.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { pathToFileURL, resolve } from "../../core/file_path.ts";
 import { Atila } from "../../atila/atila.ts";
 import { clientDeclarations, type DeclaredApp } from "../../atila/openapi/declarations.ts";
 import { ConfigError } from "../../core/errors.ts";

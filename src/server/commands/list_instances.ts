@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../../core/file_path.ts";
 import { readInstance } from "../instance/instance_file.ts";
 import { daemonPid } from "../instance/pid_file.ts";
 import { getVarBase } from "../paths.ts";

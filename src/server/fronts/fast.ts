@@ -6,7 +6,7 @@
  */
 
 import { isIPv4, isIPv6 } from "../../core/ip_address.ts";
-import { Buffer } from "node:buffer";
+import { nodeBuffer } from "../../core/node_builtins.ts";
 import { asError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
 import { type Listed, LiveList } from "../../core/live_list.ts";
@@ -296,7 +296,9 @@ class FastFront implements Front {
       return new Response(null, res);
     }
     const head = new Response(null, res);
-    const size = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength;
+    const size = typeof content === "string"
+      ? nodeBuffer().byteLength(content)
+      : content.byteLength;
     head.headers.set("content-length", `${size}`);
     return head;
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
+import { nodeBuffer } from "../../core/node_builtins.ts";
 import { runningContext } from "../../core/context.ts";
 import type { Log } from "../../core/log.ts";
 import { journalConnection } from "../connection_journal.ts";
@@ -48,6 +48,6 @@ function watch(socket: WebSocket, address: string): void {
 }
 
 function sizeOf(data: string | Blob | ArrayBufferView | ArrayBufferLike): number {
-  if (typeof data === "string") return Buffer.byteLength(data);
+  if (typeof data === "string") return nodeBuffer().byteLength(data);
   return data instanceof Blob ? data.size : data.byteLength;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../../core/file_path.ts";
 import type { WorkerInfo } from "../server.ts";
 
 /** Facts about a daemon. */

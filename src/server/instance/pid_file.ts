@@ -7,7 +7,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../../core/file_path.ts";
 import { getVarPath } from "../paths.ts";
 
 const NAME = "daemon.pid";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../../core/file_path.ts";
 
 /** Directories whose contents are never part of an app. */
 const SKIPPED = new Set(["node_modules", "__pycache__"]);
