@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type Cancel, later } from "../core/later.ts";
 import type { Log } from "../core/log.ts";
 
 /** Seconds between two runs of a job that does not say otherwise. */
@@ -15,8 +16,10 @@ export type MaintenanceJob = (now: number) => void | Promise<void>;
 interface Entry {
   readonly name: string;
   readonly job: MaintenanceJob;
-  readonly timer: ReturnType<typeof setInterval>;
+  readonly intervalMs: number;
   running: boolean;
+  /** Ends the wait for its next run. */
+  unwait: Cancel | undefined;
 }
 
 /**
@@ -42,20 +45,32 @@ export class Maintenance implements Disposable {
     if (!(seconds > 0)) {
       throw new RangeError(`Cannot run "${name}" every ${seconds} seconds: expected more than 0`);
     }
-    const timer = setInterval(() => void this.#run(entry), seconds * 1000);
-    Deno.unrefTimer(Number(timer));
-    const entry: Entry = { name, job, timer, running: false };
+    const entry: Entry = {
+      name,
+      job,
+      intervalMs: seconds * 1000,
+      running: false,
+      unwait: undefined,
+    };
     this.#entries.add(entry);
+    this.#arm(entry);
     return () => {
-      clearInterval(timer);
+      entry.unwait?.();
       this.#entries.delete(entry);
     };
   }
 
   /** Stops all jobs. */
   [Symbol.dispose](): void {
-    for (const { timer } of this.#entries) clearInterval(timer);
+    for (const { unwait } of this.#entries) unwait?.();
     this.#entries.clear();
+  }
+
+  #arm(entry: Entry): void {
+    entry.unwait = later(entry.intervalMs, () => {
+      this.#arm(entry);
+      void this.#run(entry);
+    });
   }
 
   async #run(entry: Entry): Promise<void> {

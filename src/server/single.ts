@@ -4,6 +4,7 @@
  * @module
  */
 
+import { later } from "../core/later.ts";
 import { createShared } from "../store/shared_counters.ts";
 import { SHARED_BYTES } from "../was/revocations.ts";
 import { wac } from "../was/wac.ts";
@@ -71,10 +72,9 @@ class SingleServer implements Server {
     });
     // Nobody starts this process again, so it serves on after an error outside of any request.
     const unguard = onUncaught((error) => wac.logger.get("server").trace(error));
-    const titled = setTimeout(() => setProcessTitle("master"), TITLE_DELAY_MS);
-    Deno.unrefTimer(titled);
+    const leaveUntitled = later(TITLE_DELAY_MS, () => setProcessTitle("master"));
     this.#release = () => {
-      clearTimeout(titled);
+      leaveUntitled();
       unsignal();
       unguard();
     };

@@ -7,7 +7,8 @@
  * @module
  */
 
-import { join } from "node:path";
+import { join } from "../core/file_path.ts";
+import { type Cancel, later } from "../core/later.ts";
 import type { LogCycle } from "../core/log.ts";
 import { timeOfLine } from "../wire/log_line.ts";
 import { warn } from "./logs_batch.ts";
@@ -262,7 +263,7 @@ const LONGEST_WAIT_MS = 60 * 60 * 1000;
  */
 export class LogRotationClock implements Disposable {
   #options: LogRotationClockOptions;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #unwait: Cancel | undefined;
 
   /** Makes a clock that does not run yet. */
   constructor(options: LogRotationClockOptions) {
@@ -274,9 +275,7 @@ export class LogRotationClock implements Disposable {
     this.stop();
     this.check();
     const wait = Math.min(msToMidnight(this.#now()) + 500, LONGEST_WAIT_MS);
-    const timer = setTimeout(() => this.start(), wait);
-    Deno.unrefTimer(timer);
-    this.#timer = timer;
+    this.#unwait = later(wait, () => this.start());
   }
 
   /** Checks once. */
@@ -291,8 +290,8 @@ export class LogRotationClock implements Disposable {
 
   /** Ends it. It may be started again. */
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#unwait?.();
+    this.#unwait = undefined;
   }
 
   /** Same as {@link stop}. */

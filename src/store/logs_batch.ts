@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type Cancel, later } from "../core/later.ts";
 import { formatLogEntry } from "../wire/log_line.ts";
 
 /** Takes lines as they are. */
@@ -73,7 +74,8 @@ export class BatchWriter implements LineSink, Disposable {
   #rest: Uint8Array = NO_BYTES;
   /** Bytes of it that were taken. */
   #taken = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the wait for the age of a batch. Unwritten lines keep no process alive: it flushes at its end. */
+  #unwait: Cancel | undefined;
   #outage: Outage | undefined;
   #state: "open" | "closed" | "dead" = "open";
 
@@ -95,7 +97,7 @@ export class BatchWriter implements LineSink, Disposable {
     if (this.#state === "closed") this.#writeLate();
     else if (this.#lines >= MAX_LINES || this.#characters >= MAX_CHARACTERS) {
       this.#flushUnlessFailing();
-    } else if (this.#timer === undefined) this.#arm(MAX_AGE_MS);
+    } else if (this.#unwait === undefined) this.#arm(MAX_AGE_MS);
   }
 
   /** Writes what is there, now. */
@@ -124,8 +126,7 @@ export class BatchWriter implements LineSink, Disposable {
   close(): void {
     if (this.#state === "closed") return;
     this.flush();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#disarm();
     if (this.#state === "open") this.#state = "closed";
     this.#giveUp();
     this.#target.close();
@@ -180,21 +181,23 @@ export class BatchWriter implements LineSink, Disposable {
   }
 
   #arm(delayMs: number): void {
-    clearTimeout(this.#timer);
-    const timer = setTimeout(() => {
-      this.#timer = undefined;
+    this.#unwait?.();
+    this.#unwait = later(delayMs, () => {
+      this.#unwait = undefined;
       this.flush();
-    }, delayMs);
-    // Unwritten lines must not keep a process alive; it flushes when it ends.
-    Deno.unrefTimer(timer);
-    this.#timer = timer;
+    });
+  }
+
+  #disarm(): void {
+    this.#unwait?.();
+    this.#unwait = undefined;
   }
 
   #fail(error: unknown): void {
     if (this.#target.isFinal?.(error)) {
       this.#state = "dead";
       this.#forget();
-      clearTimeout(this.#timer);
+      this.#unwait?.();
       return;
     }
     const fullPipe = error instanceof Deno.errors.WouldBlock;
