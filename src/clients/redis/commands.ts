@@ -56,6 +56,7 @@ const REFUSED: Readonly<Record<string, string>> = {
   select: "give the number of the database with the server",
   auth: "give user and password with the server",
   hello: "give user and password with the server",
+  replconf: "it is not answered",
   quit: "connections are kept by the pool",
   reset: "connections are kept by the pool",
 };
@@ -71,7 +72,7 @@ export function blocks(command: RedisCommand): boolean {
   if (factsOf(name).blocks) return true;
   const lower = name.length > 10 || !/^xread/i.test(name) ? "" : name.toLowerCase();
   return (lower === "xread" || lower === "xreadgroup") &&
-    command.some((arg) => typeof arg === "string" && arg.toLowerCase() === "block");
+    partsOf(command).some((part) => typeof part === "string" && part.toLowerCase() === "block");
 }
 
 /** A command as it is sent: lists stand for their members, records for names and values in turn. */
@@ -158,6 +159,15 @@ export function checkCommand(command: RedisCommand): void {
   for (let i = 1; i < command.length; i++) {
     if (typeof command[i] !== "string") checkValue(name, command[i], i);
   }
+  if (name.length === 6 && name.toLowerCase() === "client") checkClient(command);
+}
+
+/** Without answers those who come next would get each other's. */
+function checkClient(command: RedisCommand): void {
+  const word = partsOf(command)[1];
+  const text = word instanceof Uint8Array ? new TextDecoder().decode(word) : word;
+  if (text?.toLowerCase() !== "reply") return;
+  throw new TypeError("Cannot send client reply on a shared connection: others need their replies");
 }
 
 function checkValue(name: string, value: unknown, which: number): void {

@@ -124,6 +124,8 @@ export class RedisConnection implements Poolable {
   #onDead: (() => void) | undefined;
   /** What is to be sent. */
   #pieces: RespPart[] = [];
+  /** How many callers' commands are among that. */
+  #unsent = 0;
   #sending = false;
   #error: Error | undefined;
 
@@ -193,11 +195,17 @@ export class RedisConnection implements Poolable {
   /**
    * Sends a command.
    *
-   * @throws {LostConnectionError} when the connection ended before the answer. @throws what the
+   * @throws {RangeError} when it is longer than a text can be. @throws {LostConnectionError} when the connection ended before the answer. @throws what the
    * server says. @throws the signal's reason; the answer is dropped when it comes.
    */
   run(command: RedisCommand, signal: StopSignal): Promise<unknown> {
-    return this.#ask(encodeCommand(partsOf(command)), command, 0, signal);
+    let pieces: RespPart[];
+    try {
+      pieces = encodeCommand(partsOf(command));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#ask(pieces, command, 0, signal);
   }
 
   /**
@@ -241,6 +249,7 @@ export class RedisConnection implements Poolable {
       if (!this.#open) return reject(this.#lost(new Error("it is closed")));
       this.#callers.push(new Caller(this, command, before, signal, resolve, reject));
       this.#waiting++;
+      this.#unsent++;
       for (const piece of pieces) this.#pieces.push(piece);
       if (this.#sending) return;
       this.#sending = true;
@@ -254,6 +263,7 @@ export class RedisConnection implements Poolable {
       while (this.#pieces.length > 0 && this.#open) {
         const bytes = joined(this.#pieces);
         this.#pieces = [];
+        this.#unsent = 0;
         for (let at = 0; at < bytes.length;) {
           at += await this.#conn.write(at === 0 ? bytes : bytes.subarray(at));
         }
@@ -296,7 +306,8 @@ export class RedisConnection implements Poolable {
 
   #take = (reply: RespReply): void => {
     const caller = this.#callers[this.#answered];
-    if (caller === undefined) {
+    // what comes before a command has been sent cannot be the answer to it
+    if (caller === undefined || this.busy <= this.#unsent) {
       throw new BackendError("The server sent what nobody asked for", 715);
     }
     this.answeredAt = performance.now();
