@@ -352,6 +352,10 @@ const UNSENT = new Set([
 ]);
 
 function unsent(error: unknown): boolean {
-  const { cause } = error as { cause?: unknown };
-  return UNSENT.has((cause as Error | undefined)?.name ?? "");
+  const { cause } = error as { cause?: Error };
+  if (cause === undefined) return false;
+  if (UNSENT.has(cause.name)) return true;
+  // there was no connection left, and the one that was to be opened for it has failed
+  const { hasErrorLabel } = cause as { hasErrorLabel?(label: string): boolean };
+  return hasErrorLabel?.call(cause, "HandshakeError") === true;
 }
