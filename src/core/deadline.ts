@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type Linked, LinkedList } from "./linked_list.ts";
 import { Stop } from "./stop.ts";
 
 /** What has a time limit. */
@@ -15,8 +16,7 @@ export interface Expiring {
 /** Limits of one length, soonest first. */
 class Lane {
   readonly #ms: number;
-  first: Deadline | undefined;
-  last: Deadline | undefined;
+  readonly #limits = new LinkedList<Deadline>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Whom the timer is for. */
   #next: Deadline | undefined;
@@ -26,28 +26,17 @@ class Lane {
   }
 
   add(deadline: Deadline): void {
-    let before = this.last;
+    let before = this.#limits.last;
     // one that is set late for a request made early belongs further to the front
     while (before !== undefined && before.dueAt > deadline.dueAt) before = before.before;
-    const after = before === undefined ? this.first : before.after;
-    deadline.before = before;
-    deadline.after = after;
-    if (before === undefined) this.first = deadline;
-    else before.after = deadline;
-    if (after === undefined) this.last = deadline;
-    else after.before = deadline;
-    if (before === undefined) this.#arm();
+    this.#limits.insert(deadline, before);
+    if (before === undefined) this.#arm(deadline);
   }
 
   take(deadline: Deadline): void {
-    const { before, after } = deadline;
-    if (before === undefined) this.first = after;
-    else before.after = after;
-    if (after === undefined) this.last = before;
-    else after.before = before;
-    deadline.before = deadline.after = undefined;
+    this.#limits.remove(deadline);
     // a timer that is too early only looks again; one for nothing would keep the process alive
-    if (this.first === undefined) {
+    if (this.#limits.size === 0) {
       this.#disarm();
       lanes.delete(this.#ms);
     }
@@ -59,24 +48,25 @@ class Lane {
   }
 
   /** Sets the timer anew: there must never be two, since each takes its first for due. */
-  #arm(): void {
+  #arm(first: Deadline): void {
     this.#disarm();
-    this.#next = this.first;
-    const ms = Math.max(0, Math.ceil(this.first!.dueAt - performance.now()));
+    this.#next = first;
+    const ms = Math.max(0, Math.ceil(first.dueAt - performance.now()));
     this.#timer = setTimeout(this.#look, ms);
   }
 
   #look = (): void => {
     const now = performance.now();
     const next = this.#next;
+    const limits = this.#limits;
     try {
-      for (let due = this.first; due !== undefined; due = this.first) {
+      for (let due = limits.first; due !== undefined; due = limits.first) {
         // the timer is what counts: the clock may have been read a moment before
         if (due !== next && due.dueAt > now) break;
         due.expireNow();
       }
     } finally {
-      if (this.first !== undefined) this.#arm();
+      if (limits.first !== undefined) this.#arm(limits.first);
     }
   };
 }
@@ -90,7 +80,7 @@ const lanes = new Map<number, Lane>();
 let areTimersLoaded = false;
 
 /** A signal to stop that comes with a time limit. */
-export class Deadline extends Stop {
+export class Deadline extends Stop implements Linked<Deadline> {
   readonly #owner: Expiring;
   #lane: Lane | undefined;
   /** `performance.now()` when the time is over. */
