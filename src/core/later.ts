@@ -30,6 +30,18 @@ export function later(ms: number, run: () => void): Cancel {
   };
 }
 
+let areTimersLoaded = false;
+
+/**
+ * Loads the timers of the runtime if none was used yet. While they load, promises go on in the middle
+ * of whatever needed one; so this comes before anything that must not be interrupted.
+ */
+export function loadTimers(): void {
+  if (areTimersLoaded) return;
+  areTimersLoaded = true;
+  clearTimeout(setTimeout(() => {}, 0));
+}
+
 function byTimer(ms: number, run: () => void): Cancel {
   const timer = setTimeout(run, ms);
   Deno.unrefTimer(timer);

@@ -10,6 +10,7 @@ import type { LifecyclePhase, MountedApp } from "../core/app.ts";
 import { installBodyMeter } from "../core/body_size.ts";
 import { isDevel } from "../core/environment.ts";
 import { compose, type Handler } from "../core/handler.ts";
+import { later, loadTimers } from "../core/later.ts";
 import type { Log } from "../core/log.ts";
 import { compression } from "../middleware/compression.ts";
 import { errorGuard } from "../middleware/error_guard.ts";
@@ -41,6 +42,9 @@ import type { Service } from "./service.ts";
 
 /** Seconds between two looks at what other engines of the service have revoked. */
 const REVOCATION_SECONDS = 2;
+
+/** Milliseconds after which requests find the timers of the runtime loaded; the first ones do not wait. */
+const TIMERS_DELAY_MS = 300;
 
 /** What a runner decides for an engine. */
 export interface EngineOptions {
@@ -169,6 +173,7 @@ export const startEngine: StartEngine = async (service, options) => {
     const limits = { ...DEFAULT_FRONT_LIMITS, ...service.frontLimits };
     forward = begun.use(await startForward({ ...service.forward, reusePort, limits, log }));
   }
+  begun.defer(later(TIMERS_DELAY_MS, loadTimers));
   watchAll(aliases);
   const maintenance = begun.use(new Maintenance(log));
   maintenance.add("backends", () => wac.backends.maintain());

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { later } from "../../src/core/later.ts";
+import { later, loadTimers } from "../../src/core/later.ts";
 
 Deno.test("what is to run later runs once, after its time and in order, unless it is cancelled", async () => {
   const ran: string[] = [];
@@ -44,4 +44,9 @@ Deno.test("a wait keeps no process alive, and a process that waits for nothing e
     `),
     "woken",
   );
+});
+
+Deno.test("loading the timers leaves none behind", () => {
+  loadTimers();
+  loadTimers();
 });

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { loadTimers } from "../../core/later.ts";
 import { type Listed, LiveList } from "../../core/live_list.ts";
 
 /** Something that has to move on. */
@@ -29,6 +30,7 @@ export class StallWatch {
 
   /** Starts to look after a transfer. */
   add(transfer: Transfer): void {
+    loadTimers();
     this.#transfers.add(transfer);
     this.#timer ??= setInterval(() => this.#sweep(), this.#intervalMs);
   }
