@@ -9,7 +9,8 @@ import type { Dicer } from "@fastify/busboy";
 import { HttpError } from "../core/errors.ts";
 import { type HeaderValue, parseHeaderValue } from "../core/header_value.ts";
 import { addValue, newValues, type Values } from "./arguments.ts";
-import { joinChunks, UploadSpool } from "./upload_spool.ts";
+import { joinBytes } from "../core/concat_bytes.ts";
+import { UploadSpool } from "./upload_spool.ts";
 import type { UploadedFile } from "./uploaded_file.ts";
 
 /** Limits on a form, in bytes unless said otherwise. */
@@ -243,7 +244,7 @@ class FormReader {
         return undefined;
       },
       end: () => {
-        slot.text = decoderFor(charset).decode(joinChunks(chunks, size));
+        slot.text = decoderFor(charset).decode(joinBytes(chunks, size));
         return undefined;
       },
     };

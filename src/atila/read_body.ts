@@ -6,7 +6,7 @@
 
 import { HttpError } from "../core/errors.ts";
 import { mediaTypeOf, parseBody } from "./request.ts";
-import { joinChunks } from "./upload_spool.ts";
+import { joinBytes } from "../core/concat_bytes.ts";
 import { type FormBody, readForm } from "./uploads.ts";
 import type { AtilaWas } from "./was.ts";
 
@@ -65,5 +65,5 @@ async function readWithin(req: Request, limit: number): Promise<Uint8Array> {
     }
     chunks.push(chunk);
   }
-  return joinChunks(chunks, size);
+  return joinBytes(chunks, size);
 }

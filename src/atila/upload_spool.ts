@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinBytes } from "../core/concat_bytes.ts";
 import { makeTemporary, removeIfThere, UploadedFile } from "./uploaded_file.ts";
 
 /** A file of up to this many bytes stays in memory. */
@@ -91,7 +92,7 @@ export class IncomingFile {
       size: this.size,
       directory: this.#spool.directory,
       ...(this.#path === undefined
-        ? { bytes: joinChunks(this.#chunks, this.size) }
+        ? { bytes: joinBytes(this.#chunks, this.size) }
         : { path: this.#path }),
     });
   }
@@ -129,16 +130,4 @@ export class IncomingFile {
 function free(chunk: Uint8Array): void {
   const { buffer } = chunk;
   if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.byteLength) buffer.transfer(0);
-}
-
-/** Joins pieces; one piece is returned as it is. */
-export function joinChunks(chunks: readonly Uint8Array[], size: number): Uint8Array {
-  if (chunks.length === 1) return chunks[0]!;
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
 }

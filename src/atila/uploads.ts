@@ -10,7 +10,7 @@ import { HttpError } from "../core/errors.ts";
 import type { Values } from "./arguments.ts";
 import type { AppConfig } from "./config.ts";
 import type { FormLimits } from "./multipart.ts";
-import { joinChunks } from "./upload_spool.ts";
+import { joinBytes } from "../core/concat_bytes.ts";
 import type { UploadedFile } from "./uploaded_file.ts";
 
 /** A body that was read as a form. */
@@ -50,7 +50,7 @@ export class FormBody {
           `config.maxCacheSize is ${this.#limit}`,
       );
     }
-    const bytes = joinChunks(this.#raw, this.#size);
+    const bytes = joinBytes(this.#raw, this.#size);
     this.#raw = [bytes];
     return bytes;
   }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { concatBytes, joinBytes } from "../core/concat_bytes.ts";
 import { asError, BackendError, ProtocolError } from "../core/errors.ts";
 import { type Http1ResponseHead, Http1ResponseParser } from "../wire/http1_response_parser.ts";
 import { closeQuietly } from "./connect.ts";
@@ -172,7 +173,7 @@ export class Http1Connection implements Poolable {
       this.#take(keep);
     }
     this.#finish(head);
-    return parts.length === 1 ? parts[0]! : concat(parts, size);
+    return joinBytes(parts, size);
   }
 
   /**
@@ -300,16 +301,6 @@ function tooLarge(maxBytes: number): ProtocolError {
   return new ProtocolError(`The backend's answer is larger than ${maxBytes} bytes`, 719);
 }
 
-function concat(parts: readonly Uint8Array[], size: number): Uint8Array {
-  const all = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
-
 /** Bytes of a header block, which holds characters up to U+00FF only. */
 function encodeLatin1(text: string): Uint8Array {
   const bytes = ENCODER.encode(text);
@@ -321,5 +312,5 @@ function encodeLatin1(text: string): Uint8Array {
 
 function join(head: string, body: Uint8Array): Uint8Array {
   const bytes = encodeLatin1(head);
-  return body.length === 0 ? bytes : concat([bytes, body], bytes.length + body.length);
+  return body.length === 0 ? bytes : concatBytes([bytes, body]);
 }

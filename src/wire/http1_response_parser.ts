@@ -5,6 +5,7 @@
  * @module
  */
 
+import { concatBytes } from "../core/concat_bytes.ts";
 import { ProtocolError } from "../core/errors.ts";
 
 /** Limits of a parser. */
@@ -158,7 +159,7 @@ export class Http1ResponseParser {
   /** Looks for the end of the header block; keeps what is incomplete. */
   #pushHead(bytes: Uint8Array): number {
     const kept = this.#partial.length;
-    const all = kept === 0 ? bytes : concat(this.#partial, bytes);
+    const all = kept === 0 ? bytes : concatBytes([this.#partial, bytes]);
     const end = endOfHead(all, Math.max(0, kept - 3));
     if (end === -1) {
       checkStart(all);
@@ -274,7 +275,7 @@ export class Http1ResponseParser {
     if (size > limit) throw bad("a line of its chunked body is too long");
     const line = this.#partial.length === 0
       ? bytes.subarray(at, stop)
-      : concat(this.#partial, bytes.subarray(at, stop));
+      : concatBytes([this.#partial, bytes.subarray(at, stop)]);
     if (lf === -1) {
       this.#partial = line.slice();
       return stop;
@@ -371,11 +372,4 @@ function contentLengthOf(value: string): number {
     throw bad(`it has Content-Length ${JSON.stringify(value)}`);
   }
   return Number(text);
-}
-
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const all = new Uint8Array(a.length + b.length);
-  all.set(a);
-  all.set(b, a.length);
-  return all;
 }

@@ -5,6 +5,7 @@
  */
 
 import { setImmediate } from "node:timers";
+import { concatBytes } from "../../core/concat_bytes.ts";
 import { asError, BackendError, ConnectError } from "../../core/errors.ts";
 import { abortSignalOf, type StopSignal } from "../../core/stop.ts";
 import { closeQuietly, dial } from "../../net/connect.ts";
@@ -378,11 +379,5 @@ function joined(pieces: readonly RespPart[]): Uint8Array {
   const last = ENCODER.encode(text);
   if (parts.length === 0) return last;
   parts.push(last);
-  const all = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  return concatBytes(parts);
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { concatBytes } from "../../core/concat_bytes.ts";
 import type { Readable } from "node:stream";
 import { HttpError } from "../../core/errors.ts";
 
@@ -146,14 +147,7 @@ export function endedEarly(): HttpError {
 }
 
 function join(chunks: readonly Uint8Array[], size: number): Bytes {
-  if (chunks.length === 1) return plain(chunks[0]!);
-  const bytes = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
+  return chunks.length === 1 ? plain(chunks[0]!) : concatBytes(chunks, size);
 }
 
 /** The same bytes without the methods of a Node buffer, as web code expects them. */

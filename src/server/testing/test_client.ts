@@ -4,6 +4,7 @@
  * @module
  */
 
+import { concatBytes } from "../../core/concat_bytes.ts";
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import * as http from "node:http";
@@ -435,12 +436,7 @@ class Answer implements TestAnswer {
     chunks: readonly Uint8Array[],
     readonly url: string,
   ) {
-    this.content = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.byteLength, 0));
-    let at = 0;
-    for (const chunk of chunks) {
-      this.content.set(chunk, at);
-      at += chunk.byteLength;
-    }
+    this.content = concatBytes(chunks);
     this.text = new TextDecoder().decode(this.content);
   }
 
