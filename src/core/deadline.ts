@@ -4,6 +4,7 @@
  * @module
  */
 
+import { loadTimers } from "./later.ts";
 import { type Linked, LinkedList } from "./linked_list.ts";
 import { Stop } from "./stop.ts";
 
@@ -73,12 +74,6 @@ class Lane {
 
 const lanes = new Map<number, Lane>();
 
-/**
- * The runtime loads its timers when they are first used, and lets promises go on meanwhile, in the
- * middle of whatever needed one.
- */
-let areTimersLoaded = false;
-
 /** A signal to stop that comes with a time limit. */
 export class Deadline extends Stop implements Linked<Deadline> {
   readonly #owner: Expiring;
@@ -94,10 +89,7 @@ export class Deadline extends Stop implements Linked<Deadline> {
   constructor(owner: Expiring) {
     super();
     this.#owner = owner;
-    if (!areTimersLoaded) {
-      areTimersLoaded = true;
-      clearTimeout(setTimeout(() => {}, 0));
-    }
+    loadTimers();
   }
 
   /**
