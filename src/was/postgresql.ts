@@ -7,7 +7,7 @@
 import type { Outcome } from "../clients/contract.ts";
 import type { StopSignal } from "../core/stop.ts";
 import type { PostgresqlClient } from "../clients/postgresql/client.ts";
-import { type StatementInput, toStatements } from "../clients/statement.ts";
+import type { StatementInput } from "../clients/statement.ts";
 import type { AliasMember } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
 import {
@@ -28,7 +28,7 @@ import {
 import type { Future } from "./future.ts";
 import type { MapFuture } from "./map_future.ts";
 import { serverMember } from "./server_member.ts";
-import { type SqlDatabase, type SqlGroup, SqlHandle } from "./sql_database.ts";
+import { askedOf, type SqlDatabase, type SqlGroup, SqlHandle } from "./sql_database.ts";
 
 /** `was.postgresql`. */
 export interface PostgresqlMethod {
@@ -122,10 +122,7 @@ class PostgresqlRequest extends DatabaseRequest {
   }
 
   protected asked(): unknown {
-    const params = this.params as readonly unknown[];
-    return typeof this.#sql === "string" && params.length === 0
-      ? this.#sql
-      : toStatements(this.#sql, params);
+    return askedOf(this.#sql, this.params as readonly unknown[]);
   }
 
   #send(client: PostgresqlClient, member: AliasMember, signal: StopSignal): Promise<Outcome> {

@@ -14,7 +14,7 @@ import type {
 import type { SqlDialect } from "../clients/sql/conditions.ts";
 import { type SqlGenerator, sqlGenerator } from "../clients/sql/generator.ts";
 import type { SqlMaps } from "../clients/sql/maps.ts";
-import type { StatementInput } from "../clients/statement.ts";
+import { type StatementInput, toStatements } from "../clients/statement.ts";
 import type { Row } from "./database_call.ts";
 import type { Future } from "./future.ts";
 import type { MapFuture } from "./map_future.ts";
@@ -105,4 +105,9 @@ export class SqlHandle<F> implements SqlBuilding<F> {
   delete(table: string): DeleteBuilder<F> {
     return this.sql.delete(table);
   }
+}
+
+/** What tells statements apart; a text without values does that by itself. */
+export function askedOf(sql: StatementInput, params: readonly unknown[]): unknown {
+  return typeof sql === "string" && params.length === 0 ? sql : toStatements(sql, params);
 }

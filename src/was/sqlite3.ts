@@ -6,7 +6,7 @@
 
 import type { Outcome } from "../clients/contract.ts";
 import type { StopSignal } from "../core/stop.ts";
-import { type StatementInput, toStatements } from "../clients/statement.ts";
+import type { StatementInput } from "../clients/statement.ts";
 import type { OffloadPool } from "../clients/offload/pool.ts";
 import type { ShortReads } from "../clients/sqlite3/short_reads.ts";
 import { backends } from "./backend_clients.ts";
@@ -25,7 +25,7 @@ import {
 } from "./database_call.ts";
 import type { Future } from "./future.ts";
 import type { MapFuture } from "./map_future.ts";
-import { type SqlDatabase, type SqlGroup, SqlHandle } from "./sql_database.ts";
+import { askedOf, type SqlDatabase, type SqlGroup, SqlHandle } from "./sql_database.ts";
 
 export type { DatabaseOptions, DatabaseOwner, Row } from "./database_call.ts";
 
@@ -154,10 +154,7 @@ class Sqlite3Request extends DatabaseRequest {
   }
 
   protected asked(): unknown {
-    const params = this.params as readonly unknown[];
-    return typeof this.#sql === "string" && params.length === 0
-      ? this.#sql
-      : toStatements(this.#sql, params);
+    return askedOf(this.#sql, this.params as readonly unknown[]);
   }
 }
 
