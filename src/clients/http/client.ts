@@ -233,7 +233,7 @@ export class HttpClient implements Client {
     authorization: string | undefined,
     signal: StopSignal,
   ): Promise<HttpOutcome> {
-    return new Exchange(connection, pool, request, signal).run(target, authorization);
+    return new Exchange(connection, pool, request, target, signal).run(authorization);
   }
 
   #poolOf(request: HttpRequest, target: Target): Pool<Http1Connection> {
@@ -264,38 +264,39 @@ class Exchange {
   readonly #connection: Http1Connection;
   readonly #pool: Pool<Http1Connection>;
   readonly #request: HttpRequest;
+  readonly #target: Target;
   readonly #signal: StopSignal;
 
   constructor(
     connection: Http1Connection,
     pool: Pool<Http1Connection>,
     request: HttpRequest,
+    target: Target,
     signal: StopSignal,
   ) {
     this.#connection = connection;
     this.#pool = pool;
     this.#request = request;
+    this.#target = target;
     this.#signal = signal;
     signal.addEventListener("abort", this);
   }
 
-  run(target: Target, authorization: string | undefined): Promise<HttpOutcome> {
+  run(authorization: string | undefined): Promise<HttpOutcome> {
     const { body, method } = this.#request;
     const connection = this.#connection;
+    const failed = (error: unknown): never => this.#fail(error);
     try {
       connection.send(
         method,
-        serializeHead(this.#request, target, authorization),
+        serializeHead(this.#request, this.#target, authorization),
         body === null ? EMPTY : body instanceof Uint8Array ? body : framed(body),
       );
     } catch (error) {
       this.#release();
       return Promise.reject(error);
     }
-    return connection.readHead().then((head) => this.#read(head, target), (error) => {
-      this.#release();
-      throw error;
-    });
+    return connection.readHead().then((head) => this.#read(head, failed), failed);
   }
 
   /** The request was given up. */
@@ -303,56 +304,51 @@ class Exchange {
     this.#connection.close();
   }
 
-  #read(head: Http1ResponseHead, target: Target): HttpOutcome | Promise<HttpOutcome> {
-    const request = this.#request;
-    const { url } = request;
-    const node = request.node ?? target.authority;
-    if (request.stream && head.contentLength !== 0) {
-      const body = this.#connection.bodyStream(() => this.#release());
-      return finished(head, url, node, null, body);
+  #read(
+    head: Http1ResponseHead,
+    failed: (error: unknown) => never,
+  ): HttpOutcome | Promise<HttpOutcome> {
+    const { stream, maxBytes = MAX_BYTES } = this.#request;
+    if (stream && head.contentLength !== 0) {
+      return this.#finished(head, null, this.#connection.bodyStream(() => this.#release()));
     }
-    const maxBytes = request.maxBytes ?? MAX_BYTES;
     let content: Promise<Uint8Array> | Uint8Array;
     try {
       content = this.#connection.readBody(maxBytes);
     } catch (error) {
-      this.#release();
-      throw error;
+      return failed(error);
     }
-    if (content instanceof Promise) return this.#whole(content, head, url, node, maxBytes);
-    return this.#decoded(content, head, url, node, maxBytes);
+    return content instanceof Promise
+      ? content.then((whole) => this.#whole(head, whole, maxBytes), failed)
+      : this.#whole(head, content, maxBytes);
   }
 
-  async #whole(
-    body: Promise<Uint8Array>,
+  /** The body has arrived. */
+  #whole(
     head: Http1ResponseHead,
-    url: string,
-    node: string,
-    maxBytes: number,
-  ): Promise<HttpOutcome> {
-    let content: Uint8Array;
-    try {
-      content = await body;
-    } catch (error) {
-      this.#release();
-      throw error;
-    }
-    return await this.#decoded(content, head, url, node, maxBytes);
-  }
-
-  #decoded(
     content: Uint8Array,
-    head: Http1ResponseHead,
-    url: string,
-    node: string,
     maxBytes: number,
   ): HttpOutcome | Promise<HttpOutcome> {
     this.#release();
-    const outcome = finished(head, url, node, content);
+    const outcome = this.#finished(head, content);
     const encoding = content.length === 0 ? undefined : outcome.header("content-encoding");
     if (encoding === undefined) return outcome;
     return decodeContent(content, encoding, maxBytes)
-      .then((decoded) => finished(head, url, node, decoded));
+      .then((decoded) => this.#finished(head, decoded));
+  }
+
+  #finished(
+    head: Http1ResponseHead,
+    content: Uint8Array | null,
+    body?: ReadableStream<Uint8Array>,
+  ): HttpOutcome {
+    const { url, node = this.#target.authority } = this.#request;
+    return finished(head, url, node, content, body);
+  }
+
+  #fail(error: unknown): never {
+    this.#release();
+    throw error;
   }
 
   #release(): void {
