@@ -29,7 +29,7 @@ interface LoggedFront extends AsyncDisposable {
 async function startLogged(
   kind: "fast" | "edge",
   handler: Handler,
-  options: Partial<RequestLogOptions> = {},
+  { hostname, ...options }: Partial<RequestLogOptions> & { hostname?: string } = {},
 ): Promise<LoggedFront> {
   const lines: string[] = [];
   const front = await startTestFront(
@@ -43,6 +43,7 @@ async function startLogged(
       errorGuard({ log: listLog() }),
       transaction,
     ], handler),
+    hostname === undefined ? {} : { hostname },
   );
   return {
     url: front.url,
@@ -198,10 +199,12 @@ for (const kind of ["fast", "edge"] as const) {
   });
 
   test("LOG-09 the connections are those open at that moment", async () => {
-    await using server = await startLogged(kind, answer);
+    // An address of its own: what belongs to other tests may have the same port elsewhere.
+    const hostname = "127.20.0.1";
+    await using server = await startLogged(kind, answer, { hostname });
     const clients: RawClient[] = [];
     for (let count = 1; count <= 3; count++) {
-      const client = await RawClient.connect(server.port);
+      const client = await RawClient.connect(server.port, { hostname });
       clients.push(client);
       await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
       await client.until(/hello$/);

@@ -4,29 +4,34 @@
  * @module
  */
 
+import { hexPort, readTcpTables, tableAddress, withoutPrefix } from "./tcp_tables.ts";
+
 const ESTABLISHED = "01";
-const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
 /** A count that took long is not repeated until a hundred times that has passed, or five seconds. */
 const SHARE_OF_TIME = 100;
 const REFRESH_MS = 1000;
 const MAX_AGE_MS = 5000;
+/** Who listens on one of these listens on every address. */
+const UNSPECIFIED: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 
 /**
- * On Linux the established connections of a port, counted by the system, at most once a second and only
- * while somebody asks. All workers that share the port are counted together. Elsewhere, and until the
- * first count is there, the fallback.
+ * On Linux the established connections of an address and port, counted by the system, at most once a
+ * second and only while somebody asks. All workers that share the port are counted together. Elsewhere,
+ * and until the first count is there, the fallback.
  */
 export class ConnectionEstimate {
-  readonly #port: string;
+  readonly #address: string;
+  readonly #port: number;
   readonly #fallback: () => number;
   #count: number | undefined;
   #nextAt = 0;
   #counting: Promise<void> | undefined;
   #isAvailable = Deno.build.os === "linux";
 
-  /** Counts for a port. */
-  constructor(port: number, fallback: () => number) {
-    this.#port = port.toString(16).toUpperCase().padStart(4, "0");
+  /** Counts for an IP address, which may be that of all addresses, and a port. */
+  constructor(address: string, port: number, fallback: () => number) {
+    this.#address = address;
+    this.#port = port;
     this.#fallback = fallback;
   }
 
@@ -47,8 +52,11 @@ export class ConnectionEstimate {
   async #refresh(): Promise<void> {
     const begun = performance.now();
     try {
-      const tables = await Promise.all(TABLES.map((path) => Deno.readTextFile(path)));
-      this.#count = tables.reduce((sum, table) => sum + countEstablished(table, this.#port), 0);
+      const tables = await readTcpTables();
+      this.#count = tables.reduce(
+        (sum, table) => sum + countEstablished(table, this.#address, this.#port),
+        0,
+      );
     } catch {
       // No /proc, or no permission to read it: the fallback is all there is.
       this.#isAvailable = false;
@@ -62,17 +70,23 @@ export class ConnectionEstimate {
   }
 }
 
-/** Counts the rows of a `/proc/net/tcp` table that are established on a local port (four hex digits). */
-export function countEstablished(table: string, port: string): number {
-  let count = 0;
+/** Counts the connections of a table that are established on an IP address, or on all, and a port. */
+export function countEstablished(table: string, address: string, port: number): number {
+  const local = UNSPECIFIED.has(address) ? undefined : tableAddress(address, port);
+  const suffix = `:${hexPort(port)} `;
+  const seen = new Set<string>();
   // "   0: 0100007F:1388 0200007F:C350 01 …": local address, remote address, state.
-  for (let at = table.indexOf("\n"); at !== -1; at = table.indexOf("\n", at + 1)) {
-    const colon = table.indexOf(": ", at);
-    if (colon === -1) break;
-    const portAt = table.indexOf(":", colon + 2) + 1;
-    if (!table.startsWith(port, portAt) || table[portAt + 4] !== " ") continue;
-    const state = table.indexOf(" ", portAt + 5) + 1;
-    if (table.startsWith(ESTABLISHED, state)) count++;
+  for (let at = table.indexOf(suffix); at !== -1; at = table.indexOf(suffix, at + 1)) {
+    const remoteAt = at + suffix.length;
+    const stateAt = table.indexOf(" ", remoteAt) + 1;
+    if (!table.startsWith(ESTABLISHED, stateAt)) continue;
+    const localAt = table.lastIndexOf(" ", at) + 1;
+    // A remote address is no local one.
+    if (table[localAt - 2] !== ":") continue;
+    const row = table.slice(localAt, stateAt);
+    if (local !== undefined && !withoutPrefix(row).startsWith(local)) continue;
+    // The table is read piece by piece and may have moved on in between: a row can come twice.
+    seen.add(row);
   }
-  return count;
+  return seen.size;
 }

@@ -39,8 +39,9 @@ import {
   type Refusal,
   TOO_SLOW,
 } from "./request_rules.ts";
-import { peerKey, readSendQueues } from "./send_queues.ts";
+import { readSendQueues } from "./send_queues.ts";
 import { sweepInterval } from "./stall_watch.ts";
+import { tableAddress } from "./tcp_tables.ts";
 
 /** Starts the `edge` front. */
 export const startEdge: StartFront = async (options) => {
@@ -554,7 +555,7 @@ class EdgeFront implements Front {
         continue;
       }
       const { address, port, unsent } = connection;
-      connection.unsent = queues.get(peerKey(address, port)) ?? 0;
+      connection.unsent = queues.get(tableAddress(address, port)) ?? 0;
       if (connection.unsent < unsent) connection.exchanges[0]!.movedAt = now;
     }
     const mostMs = this.#options.limits.requestTimeoutSeconds * 1000 / 8;

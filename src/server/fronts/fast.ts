@@ -138,6 +138,7 @@ class FastFront implements Front {
     this.#hostless = hostless(scheme, bound.hostname, bound.server.addr.port);
     this.address = { hostname, port: this.#server.addr.port };
     this.#estimate = new ConnectionEstimate(
+      isIPv4(hostname) ? hostname : this.#server.addr.hostname,
       this.address.port,
       () => this.#running.size + this.#streaming,
     );

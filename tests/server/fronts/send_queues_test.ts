@@ -1,16 +1,13 @@
 import assert from "node:assert/strict";
-import {
-  parseSendQueues,
-  peerKey,
-  readSendQueues,
-} from "../../../src/server/fronts/send_queues.ts";
+import { parseSendQueues, readSendQueues } from "../../../src/server/fronts/send_queues.ts";
+import { tableAddress } from "../../../src/server/fronts/tcp_tables.ts";
 
-Deno.test("HTTP-03 peerKey() writes addresses as the system's table does", () => {
-  assert.equal(peerKey("127.0.0.1", 80), "0100007F:0050");
-  assert.equal(peerKey("192.168.10.255", 50_000), "FF0AA8C0:C350");
-  assert.equal(peerKey("::1", 1), "00000000000000000000000001000000:0001");
-  assert.equal(peerKey("2001:db8::a:b", 65535), "B80D012000000000000000000B000A00:FFFF");
-  assert.equal(peerKey("fe80::1%eth0", 2), "000080FE000000000000000001000000:0002");
+Deno.test("HTTP-03 tableAddress() writes addresses as the system's table does", () => {
+  assert.equal(tableAddress("127.0.0.1", 80), "0100007F:0050");
+  assert.equal(tableAddress("192.168.10.255", 50_000), "FF0AA8C0:C350");
+  assert.equal(tableAddress("::1", 1), "00000000000000000000000001000000:0001");
+  assert.equal(tableAddress("2001:db8::a:b", 65535), "B80D012000000000000000000B000A00:FFFF");
+  assert.equal(tableAddress("fe80::1%eth0", 2), "000080FE000000000000000001000000:0002");
 });
 
 Deno.test("HTTP-03 parseSendQueues() takes the rows of one local port", () => {
@@ -40,7 +37,7 @@ Deno.test("HTTP-03 readSendQueues() sees what a client has not taken", {
     using server = await listener.accept();
     const { port } = client.localAddr as Deno.NetAddr;
     const unsent = async () =>
-      (await readSendQueues(listener.addr.port))?.get(peerKey(hostname, port));
+      (await readSendQueues(listener.addr.port))?.get(tableAddress(hostname, port));
     assert.equal(await unsent(), 0);
     // Nobody reads: what fits into the buffers of both sides is taken, then the write waits.
     const writing = server.write(new Uint8Array(64 * 1024 * 1024)).catch(() => 0);
