@@ -22,6 +22,8 @@ export class UploadSpool {
   ownsChunks = false;
   /** Bytes held in memory by all files. */
   inMemory = 0;
+  /** True once it was given up: what still comes out of the splitter goes nowhere. */
+  isDiscarded = false;
   readonly #incoming: IncomingFile[] = [];
 
   /** Nothing is opened before a file needs it. */
@@ -38,6 +40,7 @@ export class UploadSpool {
 
   /** Gives up: closes and removes everything that was begun. Rejects with the first failure. */
   async discard(): Promise<void> {
+    this.isDiscarded = true;
     const ends = await Promise.allSettled(this.#incoming.map((file) => file.discard()));
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
@@ -66,6 +69,7 @@ export class IncomingFile {
 
   /** Takes bytes. Where they go to disk, the result settles when they are there. */
   write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#spool.isDiscarded) return undefined;
     this.size += chunk.byteLength;
     if (this.#writing === undefined) {
       const spool = this.#spool;

@@ -15,6 +15,15 @@ import {
 
 const MIB = 1024 * 1024;
 
+/** Limits that no form here reaches, and nothing is kept as it was sent. */
+const UNLIMITED = {
+  maxBytes: 1e8,
+  maxFileBytes: 1e8,
+  maxTextBytes: 1e6,
+  maxParts: 100,
+  maxRawBytes: 0,
+};
+
 /** An app whose uploads go to a directory of their own. */
 class Desk implements AsyncDisposable {
   readonly app = new Atila(import.meta.url);
@@ -687,19 +696,44 @@ Deno.test("UPL-01 a body that breaks off is the client's error", async () => {
     },
   });
   await using desk = new Desk();
-  const limits = {
-    maxBytes: 1e8,
-    maxFileBytes: 1e8,
-    maxTextBytes: 1e6,
-    maxParts: 100,
-    maxRawBytes: 0,
-  };
   await assert.rejects(
-    readMultipart(body, CONTENT_TYPE, limits, desk.directory),
+    readMultipart(body, CONTENT_TYPE, UNLIMITED, desk.directory),
     (error) =>
       error instanceof HttpError && error.status === 400 && /ended early/.test(error.detail),
   );
   assert.deepEqual(desk.names(), []);
+});
+
+Deno.test("UPL-01 what the splitter still holds when a body breaks off makes no new file", async () => {
+  await using desk = new Desk();
+  const nested: RawPart = {
+    headers: [
+      'Content-Disposition: form-data; name="f"',
+      "Content-Type: multipart/mixed; boundary=inner",
+    ],
+    content: multipart([file("f", "x", random(3 * MIB))], { boundary: "inner", isClosed: false }),
+  };
+  for (const part of [file("f", "x", random(3 * MIB)), nested]) {
+    const whole = multipart([part], { isClosed: false });
+    const broken = Array.from({ length: 30 }, (_, i) => {
+      const pieces = inPieces(whole.subarray(0, 2 * MIB + i * 20_000), [65_536]).getReader();
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          const { done, value } = await pieces.read();
+          if (done) controller.error(new TypeError("connection reset"));
+          else controller.enqueue(value);
+        },
+      });
+      return assert.rejects(
+        readMultipart(body, CONTENT_TYPE, UNLIMITED, desk.directory),
+        HttpError,
+      );
+    });
+    await Promise.all(broken);
+    // Whatever was going to be written is written within this time.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.deepEqual(desk.names(), []);
+  }
 });
 
 Deno.test("UPL-01 under bare Deno.serve a stream may read the upload until it was sent", async () => {
