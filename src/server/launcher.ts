@@ -79,6 +79,9 @@ async function launchWorker(
 ): Promise<Server> {
   const { parentPort, workerData } = await import("node:worker_threads");
   if (parentPort === null || workerData?.skitai !== "worker") {
+    const { THREAD_NAME } = await import("../clients/offload/thread.ts");
+    // In a program bundled into one file, that file is the main module of auxiliary threads as well.
+    if ((globalThis as { name?: string }).name === THREAD_NAME) return await new Promise(() => {});
     throw new ConfigError("run", "a worker of your own cannot run a service; use run({ workers })");
   }
   // Threads of this kind lack the name that browsers and libraries made for them know the global by.

@@ -10,6 +10,7 @@ import type { Log } from "../../core/log.ts";
 import type { Client, ClientStats } from "../contract.ts";
 import { closeIdle, type Job, perform } from "./jobs.ts";
 import { type Answer, errorFromFields, type PoolMessage, type ThreadMessage } from "./protocol.ts";
+import { THREAD_NAME, THREAD_URL } from "./thread.ts";
 
 /** Options of {@link OffloadPool}. */
 export interface OffloadPoolOptions {
@@ -90,7 +91,7 @@ class Thread {
   ) {
     this.pin = pin;
     this.ended = new Promise((resolve) => this.#markEnded = resolve);
-    this.worker = new Worker(new URL("./thread.ts", import.meta.url), { type: "module" });
+    this.worker = new Worker(THREAD_URL, { type: "module", name: THREAD_NAME });
     this.worker.onmessage = (event: MessageEvent<ThreadMessage>) => {
       const message = event.data;
       if ("ended" in message) return this.kill();

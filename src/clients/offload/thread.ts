@@ -1,13 +1,23 @@
 /**
  * Main module of an auxiliary thread: performs jobs one after the other.
  *
+ * The pool imports it too, to learn where it is. So it is part of every graph of modules, and `deno
+ * compile` and `deno bundle` have it without being told; in the latter it shares a file with the pool.
+ *
  * @module
  */
 
 import { closeIdle, type Job, perform } from "./jobs.ts";
 import { errorToFields, type PoolMessage, type ThreadMessage } from "./protocol.ts";
 
-const scope = self as unknown as {
+/** Where a thread starts. */
+export const THREAD_URL: URL = new URL(import.meta.url);
+
+/** Name of the global of a thread; anywhere else this module does nothing. */
+export const THREAD_NAME = "skitai auxiliary thread";
+
+const scope = globalThis as unknown as {
+  readonly name?: string;
   postMessage(message: ThreadMessage): void;
   addEventListener<E extends Event>(type: string, listener: (event: E) => void): void;
 };
@@ -50,28 +60,38 @@ function crash(event: Event, error: unknown): void {
   scope.postMessage({ crashed: errorToFields(error) });
 }
 
-scope.addEventListener<ErrorEvent>("error", (event) => crash(event, event.error ?? event.message));
-scope.addEventListener<PromiseRejectionEvent>(
-  "unhandledrejection",
-  (event) => crash(event, event.reason),
-);
-scope.addEventListener<MessageEvent<PoolMessage>>("message", ({ data }) => {
-  if ("end" in data) end();
-  else void answer(data.id, data.job);
-});
+/** Takes jobs from now on. */
+function serve(): void {
+  scope.addEventListener<ErrorEvent>(
+    "error",
+    (event) => crash(event, event.error ?? event.message),
+  );
+  scope.addEventListener<PromiseRejectionEvent>(
+    "unhandledrejection",
+    (event) => crash(event, event.reason),
+  );
+  scope.addEventListener<MessageEvent<PoolMessage>>("message", ({ data }) => {
+    if ("end" in data) end();
+    else void answer(data.id, data.job);
+  });
 
-// Neither of these would be told to the pool, whose job would never end.
-const exit = Deno.exit;
-Object.defineProperty(Deno, "exit", {
-  configurable: true,
-  value: (code?: number): never => {
-    scope.postMessage({ crashed: errorToFields(new Error(`it called Deno.exit(${code ?? ""})`)) });
-    return exit(code);
-  },
-});
-Object.defineProperty(self, "close", {
-  configurable: true,
-  value: () => {
-    scope.postMessage({ crashed: errorToFields(new Error("it called self.close()")) });
-  },
-});
+  // Neither of these would be told to the pool, whose job would never end.
+  const exit = Deno.exit;
+  Object.defineProperty(Deno, "exit", {
+    configurable: true,
+    value: (code?: number): never => {
+      scope.postMessage({
+        crashed: errorToFields(new Error(`it called Deno.exit(${code ?? ""})`)),
+      });
+      return exit(code);
+    },
+  });
+  Object.defineProperty(globalThis, "close", {
+    configurable: true,
+    value: () => {
+      scope.postMessage({ crashed: errorToFields(new Error("it called self.close()")) });
+    },
+  });
+}
+
+if (scope.name === THREAD_NAME) serve();
