@@ -81,7 +81,12 @@ export class ServerProcess implements AsyncDisposable {
 
   /** Stops it where it stands: connections stay open and nothing is answered. */
   async pause(): Promise<void> {
-    for (const pid of await this.#processes()) signal(pid, "SIGSTOP");
+    const family = await this.#processes();
+    for (const pid of family) signal(pid, "SIGSTOP");
+    // The signal is on its way: a thread that runs elsewhere may still answer.
+    while (!(await Promise.all(family.map(standsStill))).every((stands) => stands)) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   }
 
   /** Lets it go on. */
@@ -133,9 +138,28 @@ export async function accepts(port: number): Promise<boolean> {
 }
 
 async function runs(pid: number): Promise<boolean> {
-  const stat = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
-  const state = stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
-  return state !== "" && state !== "Z" && state !== "X";
+  return !"ZX".includes(await stateIn(`/proc/${pid}/stat`));
+}
+
+/** True when every thread of a process is stopped, or gone. */
+async function standsStill(pid: number): Promise<boolean> {
+  const threads: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) threads.push(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+  const states = await Promise.all(
+    threads.map((thread) => stateIn(`/proc/${pid}/task/${thread}/stat`)),
+  );
+  return states.every((state) => "TtZX".includes(state));
+}
+
+/** State of a process or thread as one letter; empty when it is gone. */
+async function stateIn(path: string): Promise<string> {
+  const stat = await Deno.readTextFile(path).catch(() => "");
+  return stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
 }
 
 async function descendants(pid: number): Promise<number[]> {
