@@ -32,6 +32,15 @@ export async function main(args: readonly string[]): Promise<number> {
     .option("--point <prefix>", "prefix the app is mounted at, where the script does not mount it")
     .addHelpText("after", "\nExample:\n  skitai client app.ts > api.d.ts")
     .action(client);
+  program.command("build")
+    .description("make one program of a start script, which starts faster and takes less memory")
+    .argument("<script>", "start script")
+    .option("--outdir <directory>", 'directory of the program (default: "dist" beside the script)')
+    .option("--include <path...>", "files and directories beside the script that the program reads")
+    .option("--minify", "make it smaller, at the price of readable stack traces")
+    .option("--config <file>", "configuration of Deno with the import map")
+    .addHelpText("after", "\nExample:\n  skitai build app.ts --include templates static")
+    .action(build);
   program.on("command:*", ([name]: string[]) => {
     console.error(`unknown command "${name}"; see skitai --help`);
     throw new CommanderError(1, "skitai.unknownCommand", `unknown command "${name}"`);
@@ -79,6 +88,20 @@ async function client(
     Object.assign(console, { log, info, debug });
   }
   console.log(text.trimEnd());
+}
+
+async function build(
+  script: string,
+  options: { outdir?: string; include?: string[]; minify?: boolean; config?: string },
+): Promise<void> {
+  try {
+    const { buildProgram } = await import("./src/server/commands/build.ts");
+    const { main, files, bytes } = await buildProgram(script, options);
+    console.log(`${main}: ${files} files, ${(bytes / 1e6).toFixed(1)} MB`);
+  } catch (error) {
+    console.error(`skitai build: ${error instanceof Error ? error.message : String(error)}`);
+    throw new CommanderError(1, "skitai.build", "failed");
+  }
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

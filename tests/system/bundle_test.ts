@@ -1,58 +1,170 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { until, Workshop } from "../_support/service_process.ts";
 
-const SCRIPT = fileURLToPath(new URL("../_support/bundled_service.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const SCRIPT = join(ROOT, "tests/_support/bundled_service.ts");
 
-/** Makes one program of the service, with its template beside it. */
-async function bundle(directory: string, flags: string[]): Promise<string> {
-  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["bundle", "--quiet", ...flags, "--outdir", directory, SCRIPT],
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function deno(...args: string[]): Promise<Ended> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args,
     env: { NO_COLOR: "1" },
   }).output();
-  assert.ok(success, new TextDecoder().decode(stderr));
-  await Deno.mkdir(join(directory, "templates"));
-  await Deno.writeTextFile(join(directory, "templates/hello.html"), "Hello {{ name }}");
-  return join(directory, "bundled_service.js");
+  const decoder = new TextDecoder();
+  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
-for (
-  const [what, flags] of [
-    ["in pieces that load on use", ["--code-splitting"]],
-    ["in one file", []],
-  ] as const
-) {
-  Deno.test(`SRV-01 SRV-02 DB-02 TPL-01 a service bundled ${what} serves as its sources do`, async (t) => {
-    await using workshop = await Workshop.open();
-    const program = await bundle(join(workshop.path, "program"), [...flags]);
-    await Deno.mkdir(join(workshop.path, "var"));
+/** `skitai build`, with the import map of the project. */
+function build(...args: string[]): Promise<Ended> {
+  const config = join(ROOT, "deno.json");
+  return deno(
+    "run",
+    "-A",
+    "--config",
+    config,
+    join(ROOT, "cli.ts"),
+    "build",
+    ...args,
+    "--config",
+    config,
+  );
+}
 
-    for (const workers of [1, 2]) {
-      await t.step(`${workers} workers`, async () => {
-        // Nothing of the project is in reach: no import map, no packages.
-        await using service = workshop.start(program, {
-          args: [`${workers}`],
-          flags: ["--no-config", "--cached-only"],
-          cwd: workshop.path,
-        });
-        const url = `http://127.0.0.1:${await service.port()}`;
-        await service.line(new RegExp(`^listening .* ${workers} ${service.pid}$`));
-        assert.deepEqual(await (await fetch(`${url}/count/1000`)).json(), {
-          rows: [{ count: 1000 }],
-        });
-        assert.equal(await (await fetch(`${url}/hello`)).text(), "Hello bundle");
-        if (workers === 1) return;
-        // The engine process that follows is the same program.
-        service.signal("SIGHUP");
-        await until(
-          () => service.lines.filter((text) => /serving on/.test(text)).length,
-          (serving) => serving === 2,
-          "the engine was not replaced",
-        );
-        assert.deepEqual(await (await fetch(`${url}/count/10`)).json(), { rows: [{ count: 10 }] });
-        assert.ok(!service.lines.some((text) => /\[(expt|error|fatal)/.test(text)), "an error");
-      });
-    }
+/** Runs a program with so many workers, far from the sources, and asks it for what needs other files. */
+async function serves(workshop: Workshop, program: string, workers: number): Promise<void> {
+  // Nothing of the project is in reach: no import map, no packages.
+  await using service = workshop.start(program, {
+    args: [`${workers}`],
+    flags: ["--no-config", "--cached-only"],
+    cwd: workshop.path,
   });
+  const url = `http://127.0.0.1:${await service.port()}`;
+  await service.line(new RegExp(`^listening .* ${workers} ${service.pid}$`));
+  const count = async (n: number) => await (await fetch(`${url}/count/${n}`)).json();
+  assert.deepEqual(await count(1000), { rows: [{ count: 1000 }] });
+  assert.equal(await (await fetch(`${url}/hello`)).text(), "Hello bundle");
+  if (workers > 1) {
+    // The engine process that follows is the same program.
+    service.signal("SIGHUP");
+    await until(
+      () => service.lines.filter((text) => /serving on/.test(text)).length,
+      (serving) => serving === 2,
+      "the engine was not replaced",
+    );
+    assert.deepEqual(await count(10), { rows: [{ count: 10 }] });
+  }
+  assert.ok(!service.lines.some((text) => /\[(expt|error|fatal)/.test(text)), "an error");
 }
+
+/** A script with the template it needs beside it, importing the project by path. */
+async function writeApp(workshop: Workshop): Promise<string> {
+  const script = join(workshop.appPath, "app.ts");
+  await Deno.copyFile(SCRIPT, script);
+  await Deno.mkdir(join(workshop.appPath, "templates"));
+  await Deno.writeTextFile(join(workshop.appPath, "templates/hello.html"), "Hello {{ name }}");
+  return script;
+}
+
+/** Static imports of a program, with those of all it imports. */
+async function staticImports(program: string): Promise<string[]> {
+  const { stdout } = await deno("info", "--no-config", "--json", program);
+  const { roots, modules } = JSON.parse(stdout) as {
+    roots: string[];
+    modules: {
+      specifier: string;
+      dependencies?: { code?: { specifier?: string }; isDynamic?: boolean }[];
+    }[];
+  };
+  const seen = new Set(roots);
+  for (const specifier of seen) {
+    const { dependencies = [] } = modules.find((one) => one.specifier === specifier) ?? {};
+    for (const { code, isDynamic } of dependencies) {
+      if (code?.specifier !== undefined && !isDynamic) seen.add(code.specifier);
+    }
+  }
+  return [...seen];
+}
+
+Deno.test("SRV-01 SRV-02 DB-02 TPL-01 a service built by skitai build serves as its sources do", async (t) => {
+  await using workshop = await Workshop.open();
+  const script = await writeApp(workshop);
+  const { code, stdout, stderr } = await build(script, "--include", "templates");
+  assert.equal(code, 0, stderr);
+  const program = join(workshop.appPath, "dist/app.js");
+  assert.match(stdout, new RegExp(`^${program}: \\d+ files, \\d+\\.\\d MB\n$`));
+  await Deno.mkdir(join(workshop.path, "var"));
+
+  for (const workers of [1, 2]) {
+    await t.step(`${workers} workers`, () => serves(workshop, program, workers));
+  }
+  await t.step("it loads nothing of Node before something needs it", async () => {
+    const imports = await staticImports(program);
+    assert.ok(imports.length > 10, imports.join("\n"));
+    assert.deepEqual(imports.filter((specifier) => !specifier.startsWith("file:")), []);
+  });
+  await t.step("another build takes the place of this one, and of nothing else", async () => {
+    await Deno.writeTextFile(join(workshop.appPath, "dist/chunk-OLD.js"), "// not of a build");
+    await Deno.writeTextFile(script, "console.log('new');\n");
+    assert.equal((await build(script, "--minify")).code, 0);
+    const names = [...Deno.readDirSync(dirname(program))].map(({ name }) => name).sort();
+    assert.deepEqual(names, [".skitai-build.json", "app.js", "chunk-OLD.js"]);
+    assert.equal((await deno("run", program)).stdout, "new\n");
+  });
+});
+
+Deno.test("SRV-01 SRV-02 DB-02 TPL-01 a service bundled in one file serves as its sources do", async (t) => {
+  await using workshop = await Workshop.open();
+  const directory = join(workshop.path, "program");
+  const { code, stderr } = await deno("bundle", "--quiet", "--outdir", directory, SCRIPT);
+  assert.equal(code, 0, stderr);
+  await Deno.rename(
+    join(dirname(await writeApp(workshop)), "templates"),
+    join(directory, "templates"),
+  );
+  await Deno.mkdir(join(workshop.path, "var"));
+  const program = join(directory, basename(SCRIPT).replace(".ts", ".js"));
+  for (const workers of [1, 2]) {
+    await t.step(`${workers} workers`, () => serves(workshop, program, workers));
+  }
+});
+
+Deno.test("CLI-04 what skitai build cannot build it names, and leaves everything as it was", async () => {
+  await using workshop = await Workshop.open();
+  const script = await writeApp(workshop);
+  const broken = join(workshop.appPath, "broken.ts");
+  await Deno.writeTextFile(broken, 'import "./missing.ts";\n');
+  const taken = join(workshop.path, "taken");
+  await Deno.mkdir(taken);
+  await Deno.writeTextFile(join(taken, "mine.txt"), "mine");
+  const cases: [args: string[], message: RegExp][] = [
+    [[join(workshop.path, "nothing.ts")], /nothing\.ts: there is no such script/],
+    [[broken], /broken\.ts: deno bundle cannot build it:\n[^]*missing\.ts/],
+    [[script, "--include", "pictures"], /pictures: there is no such file in /],
+    [[script, "--include", "../taken"], /\.\.\/taken: cannot be included: it is not inside of /],
+    [
+      [script, "--outdir", join(workshop.appPath, "templates/dist"), "--include", "templates"],
+      /inside of it/,
+    ],
+    [[script, "--outdir", taken], /taken: it has files that no build has made/],
+    [[], /missing required argument 'script'/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stdout, stderr } = await build(...args);
+    assert.equal(code, 1, args.join(" "));
+    assert.equal(stdout, "");
+    assert.match(stderr, message);
+    assert.doesNotMatch(stderr, /build\.ts:\d|cli\.ts:\d|backtrace/);
+  }
+  const left = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
+  assert.deepEqual(left(workshop.appPath), ["app.ts", "broken.ts", "templates"]);
+  assert.deepEqual(left(join(workshop.appPath, "templates")), ["hello.html"]);
+  assert.deepEqual(left(workshop.path), ["shop", "taken"]);
+  assert.deepEqual(left(taken), ["mine.txt"]);
+});
