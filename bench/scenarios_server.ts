@@ -171,10 +171,6 @@ export const serverScenarios: readonly Scenario[] = [
       const subjects: Subject[] = [
         { name: "Skitai", command: skitai("plain.ts") },
         { name: "Skitai, built by skitai build", command: ["deno", "run", "-A", main] },
-        {
-          name: "Skitai, built, with lazy imports",
-          command: ["deno", "run", "-A", "--unstable-lazy-dynamic-imports", main],
-        },
         { ...bare, path: "/" },
       ];
       const started = subjects.map((): number[] => []);

@@ -38,11 +38,16 @@ function build(...args: string[]): Promise<Ended> {
 }
 
 /** Runs a program with so many workers, far from the sources, and asks it for what needs other files. */
-async function serves(workshop: Workshop, program: string, workers: number): Promise<void> {
-  // Nothing of the project is in reach: no import map, no packages.
+async function serves(
+  workshop: Workshop,
+  program: string,
+  workers: number,
+  permissions: string[] = ["-A"],
+): Promise<void> {
   await using service = workshop.start(program, {
     args: [`${workers}`],
-    flags: ["--no-config", "--cached-only"],
+    // Nothing of the project is in reach: no import map, no packages.
+    command: ["run", ...permissions, "--no-config", "--cached-only"],
     cwd: workshop.path,
   });
   const url = `http://127.0.0.1:${await service.port()}`;
@@ -104,6 +109,17 @@ Deno.test("SRV-01 SRV-02 DB-02 TPL-01 a service built by skitai build serves as 
   for (const workers of [1, 2]) {
     await t.step(`${workers} workers`, () => serves(workshop, program, workers));
   }
+  await t.step("with no more permissions than the documentation says", async () => {
+    const page = await Deno.readTextFile(join(ROOT, "docs/deploying.md"));
+    const command = /```sh\ndeno run ([^]*?) \/srv\/shop\/dist\/app\.js\n```/.exec(page)![1]!;
+    const permissions = command.split(/[\s\\]+/).map((flag) =>
+      flag.replace("/srv/shop,/var/tmp/skitai", workshop.path)
+    );
+    assert.ok(
+      permissions.includes(`--allow-write=${workshop.path}`) && !permissions.includes("-A"),
+    );
+    await serves(workshop, program, 1, permissions);
+  });
   await t.step("it loads nothing of Node before something needs it", async () => {
     const imports = await staticImports(program);
     assert.ok(imports.length > 10, imports.join("\n"));

@@ -62,7 +62,8 @@ export async function buildProgram(
     await bundle(source, fresh, options);
     const names = (await readdir(fresh)).sort();
     let bytes = 0;
-    for (const name of names) bytes += await withoutEagerNode(join(fresh, name));
+    const all = new Set(names);
+    for (const name of names) bytes += await makeLazy(join(fresh, name), all);
     for (const path of included) {
       await cp(join(from, path), join(fresh, path), { recursive: true, errorOnExist: true });
     }
@@ -143,11 +144,15 @@ async function bundle(source: string, outdir: string, options: BuildOptions): Pr
 const EAGER_REQUIRE =
   /import\s*\{\s*createRequire as (\w+)\s*\}\s*from\s*"node:module";\s*var (\w+)\s*=\s*\1\(import\.meta\.url\);/;
 
+/** How it loads another file of the program. */
+const LATER_IMPORT = /\bimport\("(\.\/[^"\\]+\.js)"\)/g;
+
 /**
- * Lets a file load the modules of Node when a package asks for one, not at the start: most services
- * never need them, and they take as long as the rest of the start. Gives the size of the file.
+ * Lets a file of the program load the modules of Node when a package asks for one, not at the start:
+ * most services never need them, and they take as long as the rest of the start. And keeps the runtime
+ * from reading at the start what the file loads later. Gives the size of the file.
  */
-async function withoutEagerNode(path: string): Promise<number> {
+async function makeLazy(path: string, names: ReadonlySet<string>): Promise<number> {
   const text = await readFile(path, "utf8");
   const lazy = text.replace(
     EAGER_REQUIRE,
@@ -157,6 +162,10 @@ async function withoutEagerNode(path: string): Promise<number> {
       `.createRequire(import.meta.url)).apply(self,args),` +
       `get:(_,key)=>(${create}??=process.getBuiltinModule("node:module")` +
       `.createRequire(import.meta.url))[key]});`,
+  ).replace(
+    LATER_IMPORT,
+    (whole, file: string) =>
+      names.has(file.slice(2)) ? `import(new URL("${file}",import.meta.url).href)` : whole,
   );
   if (lazy !== text) await writeFile(path, lazy);
   return new TextEncoder().encode(lazy).byteLength;
