@@ -8,6 +8,7 @@ import { Buffer } from "node:buffer";
 import type { Dicer } from "@fastify/busboy";
 import { HttpError } from "../core/errors.ts";
 import { type HeaderValue, parseHeaderValue } from "../core/header_value.ts";
+import { packageExport } from "../core/package_export.ts";
 import { addValue, newValues, type Values } from "./arguments.ts";
 import { joinBytes } from "../core/concat_bytes.ts";
 import { UploadSpool } from "./upload_spool.ts";
@@ -68,7 +69,7 @@ export async function readMultipart(
   directory?: string,
 ): Promise<MultipartForm> {
   const boundary = boundaryOf(parseHeaderValue(contentType), "The content type");
-  const { Dicer } = await import("@fastify/busboy");
+  const Dicer = packageExport(await import("@fastify/busboy"), "Dicer");
   const form = new FormReader(Dicer, limits, new UploadSpool(directory));
   try {
     return await form.read(body, boundary);

@@ -6,6 +6,7 @@
  */
 
 import type { Redis, RedisOptions } from "ioredis";
+import { packageExport } from "../core/package_export.ts";
 
 /** Options of a {@link RedisLink}. */
 export interface RedisLinkOptions {
@@ -52,7 +53,7 @@ export class RedisLink implements AsyncDisposable {
 
   /** Starts to connect; resolves when it is connected, or has failed once. Goes on trying by itself. */
   async open(): Promise<void> {
-    const { Redis } = await import("ioredis");
+    const Redis = packageExport(await import("ioredis"), "Redis");
     const settings: RedisOptions = {
       lazyConnect: true,
       // commands of a moment ago must not run when the connection is back

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { noFerretdb, startFerretdb } from "../_support/ferretdb.ts";
+import { noPostgresql, startPostgresql } from "../_support/postgresql.ts";
+import { noRedis, startRedis } from "../_support/redis.ts";
 import { until, Workshop } from "../_support/service_process.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -55,6 +58,11 @@ async function serves(
   const count = async (n: number) => await (await fetch(`${url}/count/${n}`)).json();
   assert.deepEqual(await count(1000), { rows: [{ count: 1000 }] });
   assert.equal(await (await fetch(`${url}/hello`)).text(), "Hello bundle");
+  assert.equal(await (await fetch(`${url}/hi`)).text(), "Hi bundle");
+  assert.match(await (await fetch(`${url}/docs/openapi.json`)).text(), /"openapi":"3\.1/);
+  const form = new FormData();
+  form.set("file", new Blob([new Uint8Array(3_000_000)]), "zeros");
+  assert.equal(await (await fetch(`${url}/up`, { method: "POST", body: form })).text(), "3000000");
   if (workers > 1) {
     // The engine process that follows is the same program.
     service.signal("SIGHUP");
@@ -74,6 +82,7 @@ async function writeApp(workshop: Workshop): Promise<string> {
   await Deno.copyFile(SCRIPT, script);
   await Deno.mkdir(join(workshop.appPath, "templates"));
   await Deno.writeTextFile(join(workshop.appPath, "templates/hello.html"), "Hello {{ name }}");
+  await Deno.writeTextFile(join(workshop.appPath, "templates/hi.vto"), "Hi {{ name }}");
   return script;
 }
 
@@ -151,6 +160,39 @@ Deno.test("SRV-01 SRV-02 DB-02 TPL-01 a service bundled in one file serves as it
   }
 });
 
+Deno.test({
+  name:
+    "SRV-01 DB-03 DB-05 DB-06 OPS-22 programs of both kinds bring the drivers of databases along",
+  ignore: noPostgresql || noRedis || noFerretdb,
+  fn: async () => {
+    await using workshop = await Workshop.open();
+    await using postgresql = await startPostgresql();
+    await using redis = await startRedis();
+    await using ferretdb = await startFerretdb();
+    const script = await writeApp(workshop);
+    assert.equal((await build(script)).code, 0);
+    const whole = join(workshop.path, "whole");
+    assert.equal((await deno("bundle", "--quiet", "--outdir", whole, SCRIPT)).code, 0);
+    await Deno.mkdir(join(workshop.path, "var"));
+    for (const program of [join(workshop.appPath, "dist/app.js"), `${whole}/bundled_service.js`]) {
+      await using service = workshop.start(program, {
+        args: ["1"],
+        flags: ["--no-config", "--cached-only"],
+        cwd: workshop.path,
+        env: {
+          BACKENDS: JSON.stringify({
+            postgresql: postgresql.member,
+            redis: redis.address,
+            mongodb: `${ferretdb.address}/shop`,
+          }),
+        },
+      });
+      const answer = await fetch(`http://127.0.0.1:${await service.port()}/backends`);
+      assert.deepEqual(await answer.json(), { row: { one: 1 }, pong: "PONG", found: [] });
+    }
+  },
+});
+
 Deno.test("CLI-04 what skitai build cannot build it names, and leaves everything as it was", async () => {
   await using workshop = await Workshop.open();
   const script = await writeApp(workshop);
@@ -180,7 +222,7 @@ Deno.test("CLI-04 what skitai build cannot build it names, and leaves everything
   }
   const left = (path: string) => [...Deno.readDirSync(path)].map(({ name }) => name).sort();
   assert.deepEqual(left(workshop.appPath), ["app.ts", "broken.ts", "templates"]);
-  assert.deepEqual(left(join(workshop.appPath, "templates")), ["hello.html"]);
+  assert.deepEqual(left(join(workshop.appPath, "templates")), ["hello.html", "hi.vto"]);
   assert.deepEqual(left(workshop.path), ["shop", "taken"]);
   assert.deepEqual(left(taken), ["mine.txt"]);
 });

@@ -10,6 +10,7 @@
 import { abortSignalOf, type StopSignal } from "../../core/stop.ts";
 import type { MongoClient } from "mongodb";
 import { asError, BackendError, ConnectError, PoolExhaustedError } from "../../core/errors.ts";
+import { packageExport } from "../../core/package_export.ts";
 import { closeQuietly, dial } from "../../net/connect.ts";
 import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
 import {
@@ -225,7 +226,7 @@ export class MongodbClient implements Client {
       );
       signal.throwIfAborted();
       // loaded with the first operation
-      const { MongoClient } = await import("mongodb");
+      const MongoClient = packageExport(await import("mongodb"), "MongoClient");
       const client = new MongoClient(
         `mongodb://${host.includes(":") ? `[${host}]` : host}:${port}/`,
         {
