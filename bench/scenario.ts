@@ -77,6 +77,12 @@ export const missing = (subject: string, reason: string): Row => ({
   value: `not measured: ${reason}`,
 });
 
+/** The runtime alone, with a text of that many bytes that is ready: more is not to be had from it. */
+export const readyText = (bytes: number): Other => ({
+  name: `bare Deno.serve, a ready text of ${bytes} bytes`,
+  command: peer("deno_text.ts", `${bytes}`),
+});
+
 /** A peer on Node, or that it is missing. */
 export const onNode = (
   peers: Peers,

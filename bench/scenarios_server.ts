@@ -14,6 +14,7 @@ import {
   missing,
   onNode,
   peer,
+  readyText,
   type Row,
   type Scenario,
   skitai,
@@ -65,6 +66,7 @@ function staticFile(
       const other = nginx(directory.path);
       return await compare(effort, ours, [
         peers.nginx ? { ...other, path, wanted } : missing(other.name, "it is not installed"),
+        readyText(bytes),
       ], figure);
     },
   };
