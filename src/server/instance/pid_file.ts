@@ -59,10 +59,14 @@ export class PidFile {
     return undefined;
   }
 
-  /** Removes the file and gives the lock up. */
+  /** Removes the file, unless somebody else has and it may be another daemon's now, and gives the lock up. */
   release(): void {
-    Deno.removeSync(this.#path);
-    this.#file.close();
+    using _closing = this.#file;
+    try {
+      if (Deno.statSync(this.#path).ino === this.#file.statSync().ino) Deno.removeSync(this.#path);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }
 

@@ -105,11 +105,9 @@ class EngineServer implements Server {
 
   constructor() {
     process.on("message", (order: unknown) => this.#obey(order as Order));
-    process.on("disconnect", () => {
-      if (this.#stopping !== undefined) return;
-      wac.logger.get("server").log("the supervisor is gone; this engine process stops", "error");
-      this.#stopAndExit(DEFAULT_GRACE_SECONDS * 1000);
-    });
+    process.on("disconnect", () => this.#onOrphaned());
+    // It may have gone while the script ran, before anybody could listen.
+    if (!process.connected) this.#onOrphaned();
     onEngineSignals({
       stop: (signal) => {
         if (this.#stopping !== undefined) Deno.exit(exitCodeOf(signal));
@@ -146,6 +144,12 @@ class EngineServer implements Server {
 
   shutdown(timeoutSeconds: number = DEFAULT_GRACE_SECONDS): Promise<void> {
     return this.#stop(graceMs(timeoutSeconds));
+  }
+
+  #onOrphaned(): void {
+    if (this.#stopping !== undefined) return;
+    wac.logger.get("server").log("the supervisor is gone; this engine process stops", "error");
+    this.#stopAndExit(DEFAULT_GRACE_SECONDS * 1000);
   }
 
   #obey(order: Order): void {

@@ -81,6 +81,8 @@ function claimPort(hostname: string, port: number): number {
 interface Replacement {
   readonly reason: string;
   readonly drainMs: number;
+  /** The engine that asks for it itself, because it cannot go on as it is. */
+  readonly unasked?: EngineHandle;
 }
 
 class Supervisor implements Server {
@@ -93,7 +95,14 @@ class Supervisor implements Server {
   #backoff = new Backoff();
   #wait: ReturnType<typeof setTimeout> | undefined;
   #replacing: Promise<void> | undefined;
+  /** Ends the pause before a replacement. */
+  #unpause: () => void = () => {};
+  /** What somebody has asked for last. */
   #next: Replacement | undefined;
+  /** What an engine has asked for itself. */
+  #needed: Replacement | undefined;
+  /** The one that starts in order to take the place of the current one. */
+  #successor: EngineHandle | undefined;
   #takeover: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #finished = Promise.withResolvers<number>();
@@ -176,7 +185,7 @@ class Supervisor implements Server {
       this.#log.log(`engine process ${engine.pid} has not responded for ${seconds} s`, "error");
     },
     replace: (engine, reason, drainMs = DEFAULT_GRACE_MS) => {
-      if (engine === this.#current) void this.#replace({ reason, drainMs }, true);
+      if (engine === this.#current) void this.#replace({ reason, drainMs, unasked: engine });
     },
     ended: (engine, reason, asked) => {
       this.#engines.delete(engine);
@@ -184,11 +193,16 @@ class Supervisor implements Server {
       // A first start that fails is for `start`, a replacement that fails for `#replace`.
       if (engine !== this.#current || asked || this.#stopping || served === 0) return;
       const restart = engine.exitCode === EXIT_RESTART;
-      this.#respawn(
-        restart ? "asked to be started again" : `ended: ${reason}`,
-        this.#backoff.next(served),
-        engine.pid,
-      );
+      const what = restart ? "asked to be started again" : `ended: ${reason}`;
+      // Two that start would both go on serving.
+      if (this.#successor !== undefined) {
+        this.#log.log(
+          `engine process ${engine.pid} ${what}; its successor starts already`,
+          "error",
+        );
+      } else {
+        this.#respawn(what, this.#backoff.next(served), engine.pid);
+      }
     },
   };
 
@@ -212,56 +226,90 @@ class Supervisor implements Server {
   }
 
   /** Puts a new engine in the place of the running one, which goes on until the new one serves. */
-  #replace(replacement: Replacement, unasked = false): Promise<void> {
+  #replace(replacement: Replacement): Promise<void> {
     if (this.#stopping) return Promise.resolve();
-    if (this.#replacing !== undefined) {
+    if (replacement.unasked !== undefined) {
+      this.#needed = replacement;
+    } else {
       // Whatever it was that made it necessary, the last word counts: files may have changed again.
-      // An engine that is being replaced already need not ask for it.
-      if (!unasked) this.#next = replacement;
-      return this.#replacing;
+      this.#next = replacement;
+      this.#unpause();
     }
-    this.#replacing = (async () => {
-      for (let job: Replacement | undefined = replacement; job && !this.#stopping;) {
-        this.#next = undefined;
-        await this.#replaceOnce(job, unasked);
-        job = this.#next;
-      }
-    })().finally(() => this.#replacing = undefined);
-    return this.#replacing;
+    return this.#replacing ??= this.#replaceAll().finally(() => this.#replacing = undefined);
   }
 
-  async #replaceOnce({ reason, drainMs }: Replacement, unasked: boolean): Promise<void> {
+  async #replaceAll(): Promise<void> {
+    let started = true;
+    for (;;) {
+      const job = this.#next ?? this.#stillNeeded();
+      if (job === undefined || this.#stopping) return;
+      this.#next = undefined;
+      started = await this.#replaceOnce(job, started);
+    }
+  }
+
+  /** An engine that cannot go on as it is asks once, whatever becomes of its successors. */
+  #stillNeeded(): Replacement | undefined {
+    const engine = this.#needed?.unasked;
+    if (engine === undefined || engine !== this.#current || !engine.serving) {
+      this.#needed = undefined;
+    }
+    return this.#needed;
+  }
+
+  /** False when the successor did not start, as the one before may have. */
+  async #replaceOnce(
+    { reason, drainMs, unasked }: Replacement,
+    started: boolean,
+  ): Promise<boolean> {
     const old = this.#current;
-    // Without a running engine there is one on its way already, and it will be a fresh one.
-    if (old === undefined || !old.serving) return;
+    // Without an engine there is one on its way already, and it will be a fresh one.
+    if (old === undefined) return true;
+    // One that starts may have read what has changed since. What becomes of its failure is settled elsewhere.
+    await old.ready.catch(() => {});
+    if (this.#stopping || !old.serving) return true;
     this.#log.log(`engine process ${old.pid} is replaced: ${reason}`, unasked ? "error" : "info");
-    if (unasked) await this.#pause(this.#backoff.next(old.servedMs));
+    if (unasked) await this.#pause(this.#backoff.next(started ? old.servedMs : 0));
     else await old.beforeReload(BEFORE_RELOAD_MS);
     // Connections are handed over from one engine at a time.
     await this.#takeover;
-    if (this.#stopping || old !== this.#current) return;
-    const engine = this.#spawn(!unasked, true);
+    if (this.#stopping || old !== this.#current) return true;
+    // Somebody has asked for it in the meantime, and is not to wait.
+    if (unasked && this.#next) return started;
+    const engine = this.#spawn(unasked === undefined, true);
+    this.#successor = engine;
     try {
       const ready = await engine.ready;
-      if (this.#stopping) return;
+      if (this.#stopping) return true;
       this.#current = engine;
       this.#onReady(engine, ready);
       // Not waited for: the next replacement may start while this one drains.
       void old.stop(drainMs, HANDOVER_MS);
       this.#takeover = engine.tookOver(TAKEOVER_MS);
+      return true;
     } catch (error) {
-      if (this.#stopping) return;
+      if (this.#stopping) return true;
       const { text, stack } = (error as StartError).failure;
-      this.#log.log(
-        `engine process ${old.pid} stays, its successor did not start: ${text}`,
-        "error",
-      );
       if (stack !== "") this.#log.log(stack, "expt");
+      if (old.serving) {
+        this.#log.log(
+          `engine process ${old.pid} stays, its successor did not start: ${text}`,
+          "error",
+        );
+        return false;
+      }
+      this.#respawn(`did not start: ${text}`, this.#backoff.next(0), engine.pid);
+      return true;
+    } finally {
+      this.#successor = undefined;
     }
   }
 
   #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#wait = setTimeout(resolve, ms));
+    return new Promise((resolve) => {
+      this.#unpause = resolve;
+      this.#wait = setTimeout(resolve, ms);
+    });
   }
 
   #onReady(engine: EngineHandle, ready: EngineReady): void {
@@ -278,12 +326,17 @@ class Supervisor implements Server {
   #tell(): void {
     const engine = this.#current;
     if (engine === undefined) return;
-    this.#hooks.changed?.({
-      enginePid: engine.pid,
-      address: this.address,
-      port: this.port,
-      workers: engine.workers,
-    });
+    try {
+      this.#hooks.changed?.({
+        enginePid: engine.pid,
+        address: this.address,
+        port: this.port,
+        workers: engine.workers,
+      });
+    } catch (error) {
+      // On a full disk, say. What serves does so whether or not the status can tell.
+      this.#log.trace(error, "status");
+    }
   }
 
   #onStopSignal(signal: Deno.Signal): void {

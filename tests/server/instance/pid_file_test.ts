@@ -74,3 +74,20 @@ Deno.test("CLI-05 instances are described in words", () => {
   );
   assert.equal(describeInstance({ ...shop, pid: undefined, seconds: undefined }), "stopped");
 });
+
+Deno.test("SRV-20 a pid file that is gone, or another daemon's by now, stays as it is", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = join(directory, "daemon.pid");
+    const first = (await PidFile.acquire(directory))!;
+    await Deno.remove(path);
+    const second = (await PidFile.acquire(directory))!;
+    first.release();
+    assert.equal(await daemonPid(directory), Deno.pid);
+    await Deno.remove(path);
+    second.release();
+    await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
