@@ -121,20 +121,12 @@ export function copyOf(data: unknown): unknown {
   }
   if (isPlainObject(data)) {
     const copy: Record<string, unknown> = Object.getPrototypeOf(data) === Object.prototype
-      ? {}
-      : Object.create(null);
-    for (const name in data) {
-      if (!Object.hasOwn(data, name)) continue;
-      const value = data[name];
-      const own = typeof value === "object" && value !== null ? copyOf(value) : value;
-      if (name === "__proto__") {
-        Object.defineProperty(copy, name, {
-          value: own,
-          enumerable: true,
-          configurable: true,
-          writable: true,
-        });
-      } else copy[name] = own;
+      ? { ...data }
+      : { __proto__: null, ...data };
+    for (const name in copy) {
+      const value = copy[name];
+      if (typeof value !== "object" || value === null || !Object.hasOwn(copy, name)) continue;
+      copy[name] = copyOf(value);
     }
     return copy;
   }
