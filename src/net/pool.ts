@@ -138,6 +138,12 @@ export class Pool<C extends Poolable> implements AsyncDisposable {
         continue;
       }
       const lease = await this.#wait(signal);
+      if (signal.aborted) {
+        // given up in the moment it was its turn: the turn is the next one's
+        if (lease === undefined) this.#wakeOne();
+        else this.release(lease.connection);
+        continue;
+      }
       if (lease === undefined) continue;
       if (!fresh) return lease;
       lease.connection.close();

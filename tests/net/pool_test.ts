@@ -123,6 +123,24 @@ Deno.test("WAS-22 who waits for too long or among too many is told", async () =>
   await p[Symbol.asyncDispose]();
 });
 
+Deno.test("WAS-22 who gives up in the moment it is his turn leaves it to the next", async () => {
+  for (const usable of [true, false]) {
+    const { pool: p } = pool({ max: 1 });
+    const { connection } = await p.lease(never);
+    const abort = new AbortController();
+    const gaveUp = rejects(p.lease(abort.signal), { message: "enough" });
+    const next = p.lease(never);
+    connection.usable = usable;
+    p.release(connection);
+    abort.abort(new Error("enough"));
+    await gaveUp;
+    // without a place he would wait for ever
+    p.release((await next).connection);
+    deepEqual([p.open, p.busy], [1, 0]);
+    await p[Symbol.asyncDispose]();
+  }
+});
+
 Deno.test("WAS-22 a failure to open frees its place for who waits", async () => {
   let fail = true;
   const p = new Pool<FakeConnection>({
