@@ -287,6 +287,8 @@ class Exchange {
     const connection = this.#connection;
     const failed = (error: unknown): never => this.#fail(error);
     try {
+      // while a connection was handed over; the signal says nothing more to those who listen
+      this.#signal.throwIfAborted();
       connection.send(
         method,
         serializeHead(this.#request, this.#target, authorization),

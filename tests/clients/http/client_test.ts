@@ -3,6 +3,7 @@ import zlib from "node:zlib";
 import type { Outcome } from "../../../src/clients/contract.ts";
 import { HttpClient } from "../../../src/clients/http/client.ts";
 import type { HttpRequest } from "../../../src/clients/http/request.ts";
+import { Stop, type StopListener } from "../../../src/core/stop.ts";
 import { makeCertificates, rawBackend, until } from "../../_support/raw_backend.ts";
 
 function send(
@@ -459,6 +460,46 @@ Deno.test("WAS-04 a streamed body is sent by length or chunked, and checked agai
     const outcome = await post(wrong);
     equal(outcome.status, 2, `length ${wrong}`);
     match(outcome.error!.message, /request body/);
+  }
+});
+
+/** Is given so many microtasks after nobody listens any more. */
+class LateStop extends Stop {
+  readonly #turns: number;
+
+  constructor(turns: number) {
+    super();
+    this.#turns = turns;
+  }
+
+  override removeEventListener(type: "abort", listener: StopListener): void {
+    super.removeEventListener(type, listener);
+    const wait = (left: number): void => {
+      if (left === 0) this.abort();
+      else queueMicrotask(() => wait(left - 1));
+    };
+    wait(this.#turns);
+  }
+}
+
+Deno.test("WAS-22 a request given up while it gets its connection ends there", async () => {
+  await using backend = rawBackend(async (conn) => {
+    for (let request = await conn.request(); request; request = await conn.request()) {
+      if (request.head.startsWith("GET /hang")) return await conn.drained();
+      await conn.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    }
+  });
+  for (let turns = 1; turns <= 12; turns++) {
+    await using client = new HttpClient({ maxConnections: 1 });
+    const first = send(client, `${backend.origin}/`);
+    const hang = { method: "GET", url: `${backend.origin}/hang`, headers: [], body: null };
+    // it waits for the only connection, and would never be answered
+    let second: Outcome | undefined;
+    const ended = client.send(hang, new LateStop(turns)).then((outcome) => second = outcome);
+    equal((await first).status, 3);
+    await until("the second has ended", () => second !== undefined);
+    equal((await ended).status, 1);
+    equal(client.stats().busy, 0);
   }
 });
 
