@@ -132,7 +132,9 @@ export async function throughCache(
   const kept = await cache.lookup(key, look, asked);
   if (kept !== undefined) return outcomeOf(kept, request.url);
   const shared = `${key}\n${headers.slice(0, headers.length - own).join("\n")}`;
-  const mayShare = asked.reads && !asked.isPrivate && (alone.get(shared) ?? 0) < Date.now();
+  // the signal says nothing more to those who listen when it was given during the lookup
+  const mayShare = asked.reads && !asked.isPrivate && !signal.aborted &&
+    (alone.get(shared) ?? 0) < Date.now();
   if (!mayShare) return store(cache, key, look, asked, await send(signal)).outcome;
   const flight = flights.get(shared);
   if (flight?.join()) {

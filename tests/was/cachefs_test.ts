@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { alias, aliases } from "../../src/was/aliases.ts";
-import { enableCachefs } from "../../src/was/cachefs.ts";
+import type { Outcome } from "../../src/clients/contract.ts";
+import { Stop, type StopSignal } from "../../src/core/stop.ts";
+import { enableCachefs, throughCache } from "../../src/was/cachefs.ts";
 import { wac } from "../../src/was/wac.ts";
 import { Was } from "../../src/was/was.ts";
 import { until } from "../_support/raw_backend.ts";
@@ -108,6 +110,26 @@ Deno.test("OPS-08 the same request many times at once is one upstream request", 
   assert.deepEqual(new Set((await Promise.all(all)).map(({ data }) => data.count)), new Set([1]));
   assert.equal((await own).data.count, 2, "one with a cookie is asked for itself");
   assert.equal(server.seen, 2);
+});
+
+Deno.test("OPS-08 a request given up while the cache is looked through has nobody who ends it, and is not sent", async () => {
+  enableCachefs({ memmax: 100_000 });
+  const stop = new Stop();
+  const request = { method: "GET", url: "http://example.test/", headers: [], body: null };
+  const signals: StopSignal[] = [];
+  const failed: Outcome = {
+    ...{ status: 1, statusCode: 730, reason: "", headers: new Headers(), content: null },
+    error: new Error("given up"),
+  };
+  const asked = throughCache(request, "", 0, (signal) => {
+    signals.push(signal);
+    return Promise.resolve(failed);
+  }, stop);
+  stop.abort();
+  assert.equal((await asked).status, 1);
+  assert.deepEqual(signals.map(({ aborted }) => aborted), [true]);
+  enableCachefs({});
+  await wac.backends[Symbol.asyncDispose]();
 });
 
 Deno.test("OPS-08 what may not be kept is not shared, and nobody waits for it a second time", async () => {
