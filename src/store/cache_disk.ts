@@ -40,6 +40,8 @@ export class CacheDisk {
   #written = 0;
   #restUntil = 0;
   #sweeping: Promise<void> | undefined;
+  /** The last change of each file that is under way: the next one must not overtake it. */
+  readonly #changes = new Map<string, Promise<unknown>>();
 
   /** Nothing is touched before the first use. */
   constructor(options: CacheDiskOptions) {
@@ -69,7 +71,12 @@ export class CacheDisk {
   }
 
   /** Writes an entry; false when there is no room or the disk fails. Never rejects. */
-  async set(entry: CacheEntry): Promise<boolean> {
+  set(entry: CacheEntry): Promise<boolean> {
+    const file = this.#fileOf(entry.key);
+    return this.#inTurn(file, () => this.#write(file, entry));
+  }
+
+  async #write(file: string, entry: CacheEntry): Promise<boolean> {
     const { path, maxBytes, workers = 1, now } = this.#options;
     if (now() < this.#restUntil) return false;
     const bytes = encodeEntry(entry);
@@ -83,7 +90,6 @@ export class CacheDisk {
         if (this.#counted < 0 || room() < 0) return false;
       }
       this.#written += bytes.length;
-      const file = this.#fileOf(entry.key);
       const unfinished = join(path, `${Deno.pid}-${++serial}-${crypto.randomUUID()}.tmp`);
       try {
         await Deno.writeFile(unfinished, bytes);
@@ -103,7 +109,8 @@ export class CacheDisk {
 
   /** Removes the entry of a key. */
   async delete(key: string): Promise<void> {
-    await this.#remove(this.#fileOf(key));
+    const file = this.#fileOf(key);
+    await this.#inTurn(file, () => this.#remove(file));
   }
 
   /**
@@ -127,7 +134,9 @@ export class CacheDisk {
       if (stat === undefined) continue;
       const endsAt = stat.mtime?.getTime() ?? 0;
       if (!name.endsWith(SUFFIX)) {
-        if (name.endsWith(".tmp") && now() - endsAt > ABANDONED_MS) await this.#remove(file);
+        // the end of its entry may be set already, and far ahead
+        const touchedAt = stat.ctime?.getTime() ?? endsAt;
+        if (name.endsWith(".tmp") && now() - touchedAt > ABANDONED_MS) await this.#remove(file);
         continue;
       }
       total += stat.size;
@@ -141,6 +150,18 @@ export class CacheDisk {
     }
     this.#counted = total;
     this.#written = 0;
+  }
+
+  /** Makes a change, which does not reject, after those that were asked for before. */
+  async #inTurn<R>(file: string, change: () => Promise<R>): Promise<R> {
+    const before = this.#changes.get(file);
+    const own = before === undefined ? change() : before.then(change);
+    this.#changes.set(file, own);
+    try {
+      return await own;
+    } finally {
+      if (this.#changes.get(file) === own) this.#changes.delete(file);
+    }
   }
 
   #fileOf(key: string): string {

@@ -137,6 +137,42 @@ Deno.test("CACHE-04 what has expired is swept every ten minutes, and unfinished 
   });
 });
 
+Deno.test("CACHE-04 an unfinished file is swept, too, when its end was set before its writer was killed", async () => {
+  await directory(async (path) => {
+    const file = `${path}/1-1.tmp`;
+    await Deno.writeTextFile(file, "whole, but not renamed");
+    await Deno.utime(file, new Date(), new Date(Date.now() + 365 * 86_400_000));
+    let now = Date.now();
+    await using cache = new ResponseCache({ diskmax: 99_999, path, now: () => now });
+    now += 601_000;
+    cache.maintain();
+    await cache.settled();
+    assert.deepEqual(await Array.fromAsync(Deno.readDir(path)), []);
+  });
+});
+
+Deno.test("CACHE-04 what happens to an entry on disk happens in the order it was asked for", async () => {
+  await directory(async (path) => {
+    await using cache = new ResponseCache({ memmax: 3000, diskmax: 99_999, path });
+    const onDisk = async (key: string) => {
+      await using other = new ResponseCache({ diskmax: 99_999, path });
+      return (await other.lookup(key, noHeaders))?.body.length;
+    };
+    // too large for the memory, and then not any more
+    cache.store("smaller", noHeaders, response(noise(4000), binary));
+    cache.store("smaller", noHeaders, response(noise(10), binary));
+    cache.store("deleted", noHeaders, response(noise(4000), binary));
+    await cache.delete("deleted");
+    cache.store("newer", noHeaders, response(noise(50_000), binary));
+    cache.store("newer", noHeaders, response(noise(4000), binary));
+    await cache.settled();
+    assert.deepEqual(
+      [await onDisk("smaller"), await onDisk("deleted"), await onDisk("newer")],
+      [undefined, undefined, 4000],
+    );
+  });
+});
+
 Deno.test("CACHE-04 entries on disk survive a restart and are shared by all who use the directory", async () => {
   await directory(async (path) => {
     const options = { diskmax: 1_000_000, path, workers: 2 };
