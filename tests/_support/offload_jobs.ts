@@ -52,6 +52,14 @@ export function exit(): never {
   Deno.exit(3);
 }
 
+/** Returns; then its thread stands still until the shared cell is not 0, and ends itself. */
+export function exitLater(cell: Int32Array): void {
+  setTimeout(() => {
+    block(cell);
+    Deno.exit(3);
+  }, 0);
+}
+
 /** Returns what cannot be cloned. */
 export function closure(): unknown {
   return () => 1;

@@ -379,6 +379,8 @@ export class OffloadPool implements Client {
   }
 
   #crashed(thread: Thread, error: Error): void {
+    // one that was asked to end has done so in its own way, and will not say that it has
+    if (this.#retiring.has(thread)) thread.kill();
     if (!this.#all.delete(thread)) return;
     this.crashes++;
     thread.kill();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { OffloadPool, ThreadCrashError } from "../../../src/clients/offload/pool.ts";
 import { PoolExhaustedError } from "../../../src/core/errors.ts";
+import { until } from "../../_support/raw_backend.ts";
 
 const jobs = new URL("../../_support/offload_jobs.ts", import.meta.url);
 
@@ -192,6 +193,19 @@ Deno.test("SRV-07 idle threads end, and disposing ends the rest", async () => {
   }
   await assert.rejects(pool.run(jobs, "add", [1, 1]), /pool closed/);
   open();
+});
+
+Deno.test("SRV-07 a thread that ends itself while it is asked to is not waited for", async () => {
+  const pool = new OffloadPool({ threads: 1, idleMs: 0, closeMs: 60_000 });
+  const { cell, open, reached } = gate();
+  await pool.run(jobs, "exitLater", [cell]);
+  await reached(1);
+  pool.maintain();
+  open();
+  let isClosed = false;
+  const closing = pool[Symbol.asyncDispose]().then(() => isClosed = true);
+  await until("it is closed", () => isClosed);
+  await closing;
 });
 
 Deno.test("SRV-08 with threads: 0 jobs run on the event loop", async () => {
