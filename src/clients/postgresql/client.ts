@@ -358,7 +358,7 @@ export class PostgresqlClient implements Client {
       }
       // the news that the server has closed it may be waiting in the event loop
       await new Promise((resolve) => setTimeout(resolve, 0));
-      if (connection.usable) return lease;
+      if (connection.usable && !signal.aborted) return lease;
       pool.release(connection);
     }
   }

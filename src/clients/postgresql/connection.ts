@@ -160,6 +160,11 @@ export class PgConnection implements Poolable {
     cancel = true,
     text?: PgText,
   ): Promise<Record<string, unknown>[]> {
+    if (signal.aborted) {
+      // a transaction it belongs to would stay open
+      this.retire();
+      return Promise.reject(signal.reason);
+    }
     if (mode === "prepared" && this.#prepared.add(sql).size > MAX_PREPARED) this.retire();
     return new Promise((resolve, reject) => {
       const query = this.#sql.unsafe(sql, this.#bound(values) as never[], {
@@ -244,8 +249,13 @@ export class PgConnection implements Poolable {
         const first = socket;
         socket = undefined;
         if (first !== undefined) return first;
-        if (!this.#wantsCancel) throw new Error("The connection is closed");
-        return await connect(this.#target, AbortSignal.timeout(CANCEL_MS));
+        if (this.#cancelEnd === undefined) throw new Error("The connection is closed");
+        const { signal } = this.#cancelEnd;
+        const second = await connect(this.#target, signal);
+        // a server that stands still would keep it
+        signal.addEventListener("abort", () => second.destroy(), { once: true });
+        if (signal.aborted) second.destroy();
+        return second;
       },
     } as unknown as postgres.Options<Record<string, never>>);
     const rows = await orAborted(
@@ -264,11 +274,12 @@ export class PgConnection implements Poolable {
     }
   }
 
-  #wantsCancel = false;
+  /** Ends the connection that tells the server to cancel; `undefined` while there is nothing to tell. */
+  #cancelEnd: AbortController | undefined;
 
   /** Asks the server to stop, waits until it has, and closes. */
   async #cancel(query: Pending): Promise<void> {
-    this.#wantsCancel = true;
+    const end = this.#cancelEnd = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const limit = new Promise<void>((resolve) => timer = setTimeout(resolve, CANCEL_MS));
     // whether the request arrived or not, the connection is given up, which is all that can be done
@@ -276,6 +287,7 @@ export class PgConnection implements Poolable {
     const ended = query.then(() => {}, () => {});
     await Promise.race([Promise.all([sent, ended]), limit]);
     clearTimeout(timer);
+    end.abort();
     this.destroy();
     await this.closed;
   }

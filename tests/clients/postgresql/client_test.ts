@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import type { DatabaseTarget } from "../../../src/clients/database.ts";
 import { PostgresqlClient } from "../../../src/clients/postgresql/client.ts";
+import { Stop } from "../../../src/core/stop.ts";
 import {
   noPostgresql,
   POSTGRESQL,
   type PostgresqlServer,
   startPostgresql,
 } from "../../_support/postgresql.ts";
-import { rawBackend } from "../../_support/raw_backend.ts";
+import { rawBackend, until } from "../../_support/raw_backend.ts";
 
 const { user, password, database } = POSTGRESQL;
 
@@ -49,6 +50,23 @@ Deno.test({
           await run("insert into writes values ($1)", [i]);
         }
         assert.deepEqual(await run("select count(*) n from writes"), [{ n: 5 }]);
+      },
+    );
+
+    await step(
+      "a write given up while its connection is looked at is not sent",
+      async (run, client) => {
+        await run("create table given_up (n int)");
+        await run("select 1");
+        // idle for so long that it is looked at
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        const stop = new AbortController();
+        const write = "insert into given_up values (1) returning pg_sleep(1)";
+        const asked = client.send(target, write, [], stop.signal);
+        setTimeout(() => stop.abort(), 0);
+        assert.equal((await asked).status, 1);
+        assert.deepEqual(await run("select count(*) n from given_up"), [{ n: 0 }]);
+        assert.equal(client.stats().busy, 0);
       },
     );
 
@@ -182,6 +200,49 @@ Deno.test({
       assert.deepEqual(new Set(outcomes.map((one) => one.status)), new Set([3]));
       assert.equal(client.stats().open, 2);
     });
+  },
+});
+
+Deno.test({
+  name: "DB-12 PostgreSQL: a server that stands still keeps no connection that asked it to cancel",
+  ignore: noPostgresql,
+  fn: async () => {
+    await using server = await startPostgresql();
+    let standsStill = false;
+    let isAsked = false;
+    let lastGone = false;
+    // what the second connection says never arrives, as with a server that is stopped
+    await using between = rawBackend(async (conn) => {
+      if (standsStill) {
+        await conn.drained();
+        lastGone = true;
+        return;
+      }
+      const upstream = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+      const answers = (async () => {
+        for await (const bytes of upstream.readable) if (!standsStill) await conn.write(bytes);
+      })();
+      for (let one = await conn.read(1); one.length > 0; one = await conn.read(1)) {
+        if (!standsStill) await upstream.write(one);
+        else isAsked = true;
+      }
+      upstream.close();
+      await answers.catch(() => {});
+    });
+    await using client = new PostgresqlClient();
+    const target = {
+      ...{ host: "127.0.0.1", port: between.port, node: `127.0.0.1:${between.port}` },
+      ...{ user, password, database, tls: false },
+    };
+    assert.equal((await client.send(target, "select 1", [], new Stop())).status, 3);
+    standsStill = true;
+    const stop = new Stop();
+    const asked = client.send(target, "select pg_sleep(300)", [], stop);
+    await until("the statement is sent", () => isAsked);
+    stop.abort();
+    assert.equal((await asked).status, 1);
+    await until("the connection that asked is closed", () => lastGone);
+    assert.deepEqual(client.stats(), { open: 0, busy: 0 });
   },
 });
 
