@@ -117,6 +117,8 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   #waiting: ((result: Result<T>) => void)[] | undefined;
   #over = false;
   #settled: Result<T> | undefined;
+  /** The body, where it comes as a stream. */
+  #body: ReadableStream<Uint8Array> | undefined;
   #dispatched = false;
   #key: { readonly value: string | undefined } | undefined;
   #flight: Flight<Outcome, KeptOutcome> | undefined;
@@ -334,6 +336,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
       try {
         return Promise.resolve(make(settled));
       } catch (error) {
+        this.#refuse();
         return quiet(Promise.reject(error));
       }
     }
@@ -343,6 +346,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
         try {
           made = make(result);
         } catch (error) {
+          this.#refuse();
           reject(error);
           quiet(promise);
           return;
@@ -408,8 +412,17 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     else if (outcome.body !== undefined) this.#discard(outcome.body);
   }
 
-  /** An answer that came too late. */
+  /** Whoever asked gets an error instead of the result, and so cannot read a body that is a stream. */
+  #refuse(): void {
+    // somebody else may have asked for the result as it is
+    if (this.#body !== undefined && this.#arrival === undefined) this.#discard(this.#body);
+    this.#body = undefined;
+  }
+
+  /** A body nobody will read: its connection would wait for that. */
   #discard(body: ReadableStream<Uint8Array>): void {
+    // whoever has begun to read it has to end that
+    if (body.locked) return;
     body.cancel().catch((error: unknown) => this.#init.owner.traceback(error));
   }
 
@@ -469,6 +482,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     this.#deadline?.clear();
     const { filter } = this.#init;
     const result = new Result<T>(outcome, this.#init, this);
+    this.#body = outcome.body;
     if (this.#caching !== undefined) result.cache(this.#caching.seconds, this.#caching.codes);
     if (outcome.status !== 3) this.#note(result);
     else if (filter !== undefined) {
@@ -486,6 +500,7 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
       await filter(result);
     } catch (thrown) {
       this.#init.owner.traceback(thrown);
+      if (this.#body !== undefined) this.#discard(this.#body);
       filtered = new Result<T>(failedOutcome(asError(thrown), 2, 701), this.#init);
     }
     this.#deliver(filtered);

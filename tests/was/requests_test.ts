@@ -1,4 +1,4 @@
-import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
 import { createContext } from "../../src/core/context.ts";
 import { aliases, AliasRegistry } from "../../src/was/aliases.ts";
 import { setBackendKeepAlive } from "../../src/was/backend_clients.ts";
@@ -389,6 +389,49 @@ Deno.test("RES-12 stream hands the body over as it comes", async () => {
   equal(result.statusCode, 200);
   throws(() => result.text, /read raw/);
   equal((await new Response(result.raw).json()).url, "/x");
+});
+
+Deno.test("RES-12 a stream that nobody can reach any more gives its connection back", async () => {
+  await using backend = rawBackend(async (conn) => {
+    for (let request = await conn.request(); request; request = await conn.request()) {
+      const status = request.head.startsWith("GET /ok") ? "200 OK" : "404 Not Found";
+      await conn.write(`HTTP/1.1 ${status}\r\nContent-Length: 5\r\n\r\nhello`);
+    }
+  });
+  const was = new Was();
+  was.traceback = () => {};
+  const get = (path: string, filter?: () => void) =>
+    was.get(backend.origin + path, undefined, { stream: true, filter });
+  const idle = () => until("the connection is back", () => wac.backends.stats().busy === 0);
+
+  const failed = await get("/ok", () => {
+    throw new Error("in the filter");
+  });
+  equal(failed.status, 2);
+  await idle();
+  for (
+    const ask of [
+      () => get("/no").dispatchOrThrow(),
+      () => get("/no").dispatch(undefined, { reraise: true }),
+      () => get("/no").wait(),
+      () => get("/ok").fetch(),
+    ]
+  ) {
+    await rejects(ask());
+    await idle();
+  }
+  const late = get("/no");
+  await until("it is answered", () => late.settled !== undefined);
+  await rejects(late.dispatchOrThrow());
+  await idle();
+
+  // who has asked for the result as it is reads it all the same
+  const both = get("/no");
+  const result = both.dispatch();
+  await rejects(both.wait());
+  equal(await new Response((await result).raw).text(), "hello");
+  await idle();
+  await wac.backends[Symbol.asyncDispose]();
 });
 
 Deno.test("WAS-21 setBackendKeepAlive sets how long idle connections live", async () => {
