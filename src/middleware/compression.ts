@@ -202,11 +202,20 @@ function compressStream(
     },
     async pull() {
       try {
-        const { done, value } = await reader.read();
-        if (done) codec.end();
-        else await new Promise<void>((resolve) => codec.write(value, () => resolve()));
+        for (;;) {
+          const { done, value } = await reader.read();
+          if (done) return void codec.end();
+          if (!((value as unknown) instanceof Uint8Array)) {
+            throw new TypeError("A response stream gave something that is not a Uint8Array");
+          }
+          // Of an empty chunk nothing comes out, and a pull that gives nothing is the last one.
+          if (value.byteLength === 0) continue;
+          return await new Promise<void>((resolve) => codec.write(value, () => resolve()));
+        }
       } catch (error) {
         codec.destroy();
+        // A source that has failed by itself only says so once more.
+        reader.cancel(error).catch(() => {});
         throw error;
       }
     },

@@ -171,6 +171,28 @@ Deno.test("HTTP-21 HTTP-35 when the client leaves, the source is closed", async 
   assert.equal(reason, "left");
 });
 
+Deno.test("HTTP-21 empty chunks of a source change nothing", async () => {
+  const chunks = ["", "one", "", "", " two", ""].map((part) => new TextEncoder().encode(part));
+  const res = await ask(text(ReadableStream.from(chunks)));
+  assert.equal(gunzipSync(await res.bytes()).toString(), "one two");
+});
+
+Deno.test("HTTP-21 HTTP-35 a source of something else than bytes breaks the response and is closed", async () => {
+  for (const wrong of [5, "text", null]) {
+    let reason: unknown;
+    const res = await ask(text(
+      new ReadableStream({
+        pull: (controller) => controller.enqueue(wrong as never),
+        cancel: (why) => {
+          reason = why;
+        },
+      }),
+    ));
+    await assert.rejects(res.text(), /not a Uint8Array/);
+    assert.match(`${reason}`, /not a Uint8Array/);
+  }
+});
+
 Deno.test("HTTP-21 a source that breaks breaks the response, not the server", async () => {
   const res = await ask(text(
     new ReadableStream({
