@@ -36,6 +36,8 @@ class Lane {
 
   take(deadline: Deadline): void {
     this.#limits.remove(deadline);
+    // it may come back with another time, which this timer is not for
+    if (this.#next === deadline) this.#next = undefined;
     // a timer that is too early only looks again; one for nothing would keep the process alive
     if (this.#limits.size === 0) {
       this.#disarm();
@@ -58,12 +60,14 @@ class Lane {
 
   #look = (): void => {
     const now = performance.now();
-    const next = this.#next;
+    let next = this.#next;
     const limits = this.#limits;
     try {
       for (let due = limits.first; due !== undefined; due = limits.first) {
         // the timer is what counts: the clock may have been read a moment before
         if (due !== next && due.dueAt > now) break;
+        // one that is set again now has a time of its own
+        next = undefined;
         due.expireNow();
       }
     } finally {

@@ -90,6 +90,31 @@ Deno.test("RES-17 one that is set again when it ends begins anew", async () => {
   deepEqual(ended, ["again", "again", "again"]);
 });
 
+Deno.test("RES-17 one that is set again among others has all of its new time", async () => {
+  const { ended, make, until } = recorder();
+  const now = performance.now();
+  const [postponed, other] = ["postponed", "other"].map((name) => make(name));
+  const far = make("far");
+  postponed!.set(now, 15);
+  far.set(now + 600_000, 15);
+  // the timer was set for this one
+  postponed!.set(now + 300_000, 15);
+  other!.set(now + 5, 15);
+  other!.clear();
+  other!.set(now + 5, 15);
+  await until("other");
+  await turn();
+  let times = 0;
+  const again: Deadline = make("again", () => {
+    if (++times < 3) again.set(performance.now() + 200_000, 15);
+  });
+  again.set(performance.now() - 15, 15);
+  await until("again");
+  await turn();
+  deepEqual(ended, ["other", "again"]);
+  for (const one of [postponed!, far, again]) one.clear();
+});
+
 Deno.test("RES-17 one that ends may take away others that are due as well", async () => {
   const { ended, make, until } = recorder();
   const now = performance.now();
