@@ -379,7 +379,8 @@ export class StaticDirectory {
       return this.#server === undefined ? res : markComplete(res);
     }
     const init = { headers: { ...entry.headers, "content-length": String(entry.size) } };
-    if (head) return declareBodySize(new Response(null, init), entry.size);
+    // Whoever empties a file often writes it again at once; what is in it by now is for the next look.
+    if (head || entry.size === 0) return declareBodySize(new Response(null, init), entry.size);
     const file = this.#open(entry, path);
     if (file === undefined) return undefined;
     // Its own stream is what the runtime sends fastest, but that one ends where the file ends.
