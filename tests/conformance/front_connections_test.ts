@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import type { Handler } from "../../src/core/handler.ts";
 import { DEFAULT_FRONT_LIMITS } from "../../src/server/front.ts";
+import { StaticDirectory } from "../../src/mounts/static.ts";
 import { startEdge } from "../../src/server/fronts/edge.ts";
 import { createShared, openCounters } from "../../src/store/shared_counters.ts";
 import type { FrontServiceSetup } from "../_support/front_service.ts";
@@ -61,6 +62,78 @@ Deno.test("HTTP-02 edge the time counts between requests only", async () => {
   }
   assert.equal(server.zombies(), 0);
   await client.end();
+});
+
+Deno.test("HTTP-01 HTTP-37 edge nothing behind the request of the last response is handled", async () => {
+  const seen: string[] = [];
+  await using server = await startTestFront("edge", async (_req, ctx) => {
+    seen.push(ctx.path);
+    await delay(5);
+    return new Response("ok", ctx.path === "/2" ? { headers: { connection: "close" } } : {});
+  });
+  using client = await RawClient.connect(server.port);
+  const paths = ["/1", "/2", "/3", "/4"];
+  await client.send(paths.map((path) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`).join(""));
+  assert.equal((await client.end()).match(/HTTP\/1\.1 200/g)?.length, 2);
+  await eventually(() => server.front.connections() === 0, "the connection is closed");
+  assert.deepEqual(seen, ["/1", "/2"]);
+});
+
+Deno.test("HTTP-15 HTTP-35 edge an answer over HTTP/2 is whole and over, whatever of the body is left", async () => {
+  const file = await Deno.makeTempFile();
+  await Deno.truncate(file, 20_000_000);
+  const delivered: boolean[] = [];
+  const server = await startTestFront("edge", async (req, ctx) => {
+    ctx.completion.then((end) => delivered.push(end.delivered));
+    if (ctx.path === "/begun") await req.body!.getReader().read();
+    return new Response("x".repeat(Number(ctx.query)), { status: 413 });
+  }, { tls: await testTls() });
+  try {
+    for (const path of ["/begun?2", "/begun?3000000", "/untouched?2", "/untouched?3000000"]) {
+      const size = await curl(
+        ...["--http2", "--data-binary", `@${file}`, "-o", "/dev/null", "-w", "%{size_download}"],
+        `https://localhost:${server.port}${path}`,
+      );
+      assert.equal(size, path.split("?")[1], path);
+    }
+    await eventually(() => delivered.length === 4, "all are over");
+    assert.deepEqual(delivered, [true, true, true, true]);
+    assert.deepEqual(server.log.lines.filter((line) => !line.startsWith("info:")), []);
+  } finally {
+    await server.front.shutdown(0);
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("HTTP-35 edge a file that grows while it is sent is sent as it was", async () => {
+  const directory = await Deno.makeTempDir();
+  const path = `${directory}/journal.bin`;
+  const size = 8_000_000;
+  await Deno.writeFile(path, new Uint8Array(size).fill(1));
+  const server = await startTestFront("edge", new StaticDirectory(directory).handle);
+  const client = await RawClient.connect(server.port, { reads: false });
+  try {
+    await client.send("GET /journal.bin HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    const buffer = new Uint8Array(65536);
+    let text = "";
+    const take = async () => {
+      const count = await client.take(buffer);
+      text += new TextDecoder("latin1").decode(buffer.subarray(0, count ?? 0));
+      return count !== undefined;
+    };
+    await take();
+    await Deno.writeFile(path, new Uint8Array(100_000).fill(2), { append: true });
+    while (await take());
+    const [head, body] = text.split("\r\n\r\n") as [string, string];
+    assert.match(head, new RegExp(`content-length: ${size}\r\n`));
+    assert.equal(body.length, size);
+    assert.ok(!body.includes("\x02"));
+    assert.deepEqual(server.log.lines, []);
+  } finally {
+    client.close();
+    await server.front.shutdown(0);
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test("HTTP-04 edge what the sweep closes is in the counters that all workers share", async () => {

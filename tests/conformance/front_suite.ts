@@ -157,6 +157,22 @@ export function frontSuite(kind: "fast" | "edge"): void {
     assert.equal(output, `got ${"x".repeat(2000)}`);
   });
 
+  test("HTTP-10 HTTP-09 an echo asks for the body before it begins to answer", async () => {
+    await using server = await startTestFront(kind, (req) => new Response(req.body));
+    using client = await RawClient.connect(server.port);
+    await client.send(
+      `POST / HTTP/1.1\r\n${HOST}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n`,
+    );
+    await client.until(/^HTTP\/1\.1 100 Continue\r\n\r\n/);
+    await client.send("body");
+    await client.until(/\r\n0\r\n\r\n$/);
+    assert.match(
+      client.received,
+      /^HTTP\/1\.1 100 [^]*HTTP\/1\.1 200 [^]*\r\n\r\n4\r\nbody\r\n0\r\n/,
+    );
+    assert.equal(client.received.split("100 Continue").length, 2, "it says so once");
+  });
+
   test("HTTP-11 seven methods are served, all others are answered 405", async () => {
     const seen: string[] = [];
     await using server = await startTestFront(kind, (req) => {
@@ -387,6 +403,25 @@ export function frontSuite(kind: "fast" | "edge"): void {
     await reading.promise;
     client.close();
     assert.equal(await outcome.promise, "failed");
+  });
+
+  test("HTTP-35 whoever reads on after the answer hears that no more of the body comes", async () => {
+    // The first is too long to keep the connection for, the second may still come.
+    for (const length of [600_000, 6000]) {
+      const outcome = Promise.withResolvers<string>();
+      const server = await startTestFront(kind, (req, ctx) => {
+        const reading = req.text().then(() => "read", () => "failed");
+        reading.then(outcome.resolve);
+        ctx.waitUntil(reading);
+        return new Response("ok");
+      });
+      using client = await RawClient.connect(server.port);
+      await client.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: ${length}\r\n\r\npart`);
+      await client.until(/ok$/);
+      client.close();
+      assert.equal(await outcome.promise, "failed");
+      await server.front.shutdown(20_000);
+    }
   });
 
   test("HTTP-18 the context knows the request as it was sent", async () => {
@@ -812,6 +847,22 @@ export function frontSuite(kind: "fast" | "edge"): void {
     await eventually(() => server.front.connections() === 5, "five are open");
     for (const client of clients) client.close();
     await eventually(() => server.front.connections() === 0, "none is open");
+  });
+
+  test("LOG-07 HTTP-37 a response whose stream somebody else reads is a 500, and counts no longer than that", async () => {
+    await using server = await startTestFront(kind, async (req) => {
+      const res = new Response(streamOf("taken"));
+      res.body!.getReader();
+      // At once, and later.
+      if (req.method === "POST") await req.text();
+      return res;
+    });
+    for (const method of ["GET", "POST"]) {
+      const request =
+        `${method} / HTTP/1.1\r\n${HOST}Content-Length: 0\r\nConnection: close\r\n\r\n`;
+      assert.match(await ask(server.port, request), /^HTTP\/1\.1 500 /);
+    }
+    await eventually(() => server.front.connections() === 0, "nothing is open");
   });
 
   test("HTTP-12 HTTP-15 HTTP-18 over TLS the client chooses HTTP/2 or HTTP/1.1", async () => {

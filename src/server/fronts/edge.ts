@@ -10,6 +10,7 @@ import type {
   Http2ServerRequest,
   Http2ServerResponse,
   ServerHttp2Session,
+  ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -241,6 +242,7 @@ class EdgeFront implements Front {
       exchange.finish(false);
       exchange.body?.fail(endedEarly());
     }
+    if (connection.unread !== undefined) failIncomplete(connection.unread);
     if (connection.session !== undefined) {
       const { openedAt, socket: { bytesRead: bytesIn, bytesWritten: bytesOut } } = connection;
       const closed = { kind: "http2", address, bytesIn, bytesOut, openedAt } as const;
@@ -263,8 +265,7 @@ class EdgeFront implements Front {
 
   #take(incoming: Incoming, out: Outgoing, isContinueExpected: boolean): void {
     const connection = connectionOf(incoming);
-    if (connection === undefined || connection.lingeringSince !== 0) {
-      // Whatever comes after the last response of a connection is no request.
+    if (connection === undefined || !connection.takesRequests) {
       out.destroy();
       return;
     }
@@ -273,7 +274,7 @@ class EdgeFront implements Front {
         this.#handle(incoming, out, connection, isContinueExpected);
       } else {
         this.#queue(connection, () => {
-          if (connection.lingeringSince !== 0) out.destroy();
+          if (!connection.takesRequests) out.destroy();
           else this.#handle(incoming, out, connection, isContinueExpected);
         });
       }
@@ -360,6 +361,7 @@ class EdgeFront implements Front {
         if (this.#isDraining) out.isLast = true;
         sending = sendHttp1(out, res, ctx, isHead);
       } else {
+        this.#dropRestOfStream(out.stream, ctx);
         sending = sendHttp2(out.stream, res, ctx, isHead);
       }
     } catch (error) {
@@ -377,6 +379,7 @@ class EdgeFront implements Front {
     const { body, connection, incoming } = ctx;
     if (body === undefined || incoming.complete) return;
     const length = Number(incoming.headers["content-length"] ?? Infinity);
+    connection.unread = ctx;
     if (length <= MAX_DROPPED_BYTES && ctx.sendContinue === undefined) {
       if (!body.isTaken) body.discard();
       return;
@@ -386,9 +389,33 @@ class EdgeFront implements Front {
     out.isLast = true;
     if (!body.isTaken) body.discard();
     connection.socket.destroySoon = () => {
-      body.discard();
+      // Whoever still reads has to know that no more is coming.
+      failIncomplete(ctx);
+      if (!incoming.complete) body.discard();
       connection.linger();
     };
+  }
+
+  /**
+   * As {@link #dropRest} over HTTP/2, where a rest that nobody reads would hold the stream until the client
+   * is taken for stalled. A larger rest ends it, but not at once: with the end of the stream goes
+   * whatever of the response is not out.
+   */
+  #dropRestOfStream(stream: ServerHttp2Stream, ctx: EdgeContext): void {
+    const { body } = ctx;
+    if (body === undefined || stream.readableEnded) return;
+    if (!body.isTaken) body.discard();
+    stream.once("finish", () => {
+      if (ctx.isBodyWanted || stream.readableEnded) return;
+      let dropped = 0;
+      stream.on("data", (chunk: Uint8Array) => {
+        dropped += chunk.byteLength;
+        if (dropped > MAX_DROPPED_BYTES) stream.close(NO_ERROR);
+      });
+      ctx.finish(true);
+      body.fail(endedEarly());
+      body.discard();
+    });
   }
 
   #failed(error: unknown, out: Outgoing, ctx: EdgeContext): void {
@@ -718,6 +745,7 @@ interface Target {
 }
 
 /** HTTP/2 error codes. */
+const NO_ERROR = 0;
 const INTERNAL_ERROR = 2;
 const REFUSED_STREAM = 7;
 const CANCEL = 8;

@@ -40,6 +40,10 @@ export class EdgeConnection {
   endedAt = 0;
   /** `performance.now()` when the last response was on its way and only rest is read; 0 before. */
   lingeringSince = 0;
+  /** The last response is out (HTTP/1). */
+  hasEnded = false;
+  /** The last request, where its response was out before all of its body had come (HTTP/1). */
+  unread: EdgeContext | undefined;
   /** Streams that the client may still reset (HTTP/2). */
   resets: ResetBudget | undefined;
   /** Bytes that the system had to send when that was looked at; 0 while nobody looks. */
@@ -71,6 +75,7 @@ export class EdgeConnection {
   /** A request has begun. */
   begin(exchange: EdgeContext): void {
     this.exchanges.push(exchange);
+    this.unread = undefined;
     this.hasServed = true;
     this.headerSince = 0;
   }
@@ -98,6 +103,11 @@ export class EdgeConnection {
   /** The client has reset a stream. False when it does nothing else. */
   takeReset(): boolean {
     return (this.resets ??= new ResetBudget()).take();
+  }
+
+  /** False after the last response: whatever was sent behind its request is lost (RFC 9112, 9.6). */
+  get takesRequests(): boolean {
+    return !this.hasEnded && this.lingeringSince === 0;
   }
 
   /** Bytes of a request are there that has not begun: half a header. */

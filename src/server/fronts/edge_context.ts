@@ -130,6 +130,16 @@ export class EdgeContext extends FrontContext implements RequestSource, BodyProg
     this.#isBodyWanted = isWanted;
     if (!isWanted) return;
     this.moved();
+    if (!this.isSending) this.askForBody();
+  }
+
+  /** Somebody waits for bytes of the body. */
+  get isBodyWanted(): boolean {
+    return this.#isBodyWanted;
+  }
+
+  /** Sends `100 Continue` to a client that waits for it. Inside a response it would be a part of that. */
+  askForBody(): void {
     this.sendContinue?.();
     this.sendContinue = undefined;
   }

@@ -13,7 +13,7 @@ import type { Writable } from "node:stream";
 import { splitChallenges } from "../../core/challenges.ts";
 import { httpDate } from "../../core/http_date.ts";
 import { isBodyless, reasonOf } from "../../core/status.ts";
-import { peekBody, type PeekedBody } from "./body_peek.ts";
+import { isNativeStream, peekBody, type PeekedBody } from "./body_peek.ts";
 import type { EdgeContext } from "./edge_context.ts";
 
 /** What `ServerResponse` keeps about the message, which its own `writeHead` sets from the headers. */
@@ -106,6 +106,9 @@ export class EdgeResponse extends ServerResponse<IncomingMessage> {
   /** Called by Node when everything was handed to the system. */
   override detachSocket(socket: Socket): void {
     super.detachSocket(socket);
+    if (this.exchange !== undefined && (this as unknown as MessageState)._last) {
+      this.exchange.connection.hasEnded = true;
+    }
     this.exchange?.finish(true);
   }
 }
@@ -228,6 +231,8 @@ async function pump(
   if (source === null) throw new TypeError("The response has no body although it was a stream");
   const reader = source.getReader();
   ctx.source = reader;
+  // Such a response may be made of the body that its client has not sent yet.
+  if (ctx.body?.isTaken) ctx.askForBody();
   begin();
   let sent = 0;
   for (;;) {
@@ -237,14 +242,21 @@ async function pump(
     if (!((value as unknown) instanceof Uint8Array)) {
       throw new TypeError("A response stream gave something that is not a Uint8Array");
     }
-    sent += value.byteLength;
-    if (length !== undefined && sent > length) {
-      throw new LengthError(`A response of ${length} bytes was given ${sent}`);
+    const left = length === undefined ? Infinity : length - sent;
+    const isTooMuch = value.byteLength > left;
+    // A file may grow while it is sent: what was announced is then still a whole answer.
+    if (isTooMuch && !isNativeStream(source)) {
+      throw new LengthError(`A response of ${length} bytes was given ${sent + value.byteLength}`);
     }
-    for (let at = 0; at < value.byteLength; at += PIECE_BYTES) {
-      await write(out, bufferOver(value.subarray(at, at + PIECE_BYTES)), ctx);
+    const bytes = isTooMuch ? value.subarray(0, left) : value;
+    sent += bytes.byteLength;
+    for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+      await write(out, bufferOver(bytes.subarray(at, at + PIECE_BYTES)), ctx);
       if (ctx.isOver) return;
     }
+    if (!isTooMuch) continue;
+    await reader.cancel();
+    break;
   }
   if (length !== undefined && sent < length) {
     throw new LengthError(`A response of ${length} bytes was given ${sent}`);

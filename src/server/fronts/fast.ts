@@ -266,7 +266,6 @@ class FastFront implements Front {
       upload?.over();
       return this.#last(res, ctx);
     }
-    this.#streaming++;
     const over = (isBroken: boolean) => {
       this.#streaming--;
       upload?.over();
@@ -285,6 +284,8 @@ class FastFront implements Front {
         this.#refusals.write(`cut: response to ${ctx.remoteAddr} stalled, ${ctx.path}`);
       },
     });
+    // Not before: a stream that somebody else reads has just been refused.
+    this.#streaming++;
     return this.#last(new Response(stream as BodyInit, res), ctx);
   }
 
