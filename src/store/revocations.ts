@@ -30,6 +30,8 @@ const FIRST_SLOT = HEADER_BYTES / 4;
 const DAY = 86_400;
 /** The memory counts seconds from 2020 on, so that 31 bits last until 2088. */
 const EPOCH = 1_577_836_800;
+/** Entries that wait to be kept; of more, the oldest are known to this engine only. */
+const MAX_WAITING = 10_000;
 /** Seconds between two lines in the log about the same trouble. */
 const COMPLAIN_SECONDS = 60;
 
@@ -52,9 +54,11 @@ export class Revocations {
   #words: Int32Array<SharedArrayBuffer>;
   #directory: string | undefined;
   #prepare: (() => Promise<unknown>) | undefined;
-  /** Lines that wait for the directory. */
-  #waiting: { path: string; line: string }[] = [];
+  /** Entries that could not be kept so far: the directory is not there yet, or the disk is full. */
+  #waiting: Entry[] = [];
   #preparing: Promise<void> | undefined;
+  /** The directory has just been made, or cannot be. */
+  #isPrepared = false;
   #log: Log | undefined;
   /** What was read of each file so far. */
   #read = new Map<string, number>();
@@ -102,9 +106,10 @@ export class Revocations {
     return false;
   }
 
-  /** Waits until everything is kept. */
+  /** Waits until everything is kept that can be. */
   async settle(): Promise<void> {
     await this.#preparing;
+    this.#keepWaiting();
   }
 
   /** How many were dropped while they were in force, because the table was full. */
@@ -131,19 +136,25 @@ export class Revocations {
   refresh(): void {
     const directory = this.#directory;
     if (directory === undefined) return;
+    if (this.#preparing === undefined) this.#keepWaiting();
     try {
       const today = Math.floor(Date.now() / 1000 / DAY);
       for (const { name } of Deno.readDirSync(directory)) {
-        if (!/^\d{4,6}$/.test(name)) continue;
-        const path = join(directory, name);
-        if (Number(name) >= today) this.#readFile(path, name);
-        else {
-          Deno.removeSync(path);
-          this.#read.delete(name);
-        }
+        if (/^\d{4,6}$/.test(name)) this.#refreshDay(join(directory, name), name, today);
       }
     } catch (error) {
-      // Nothing was ended yet, or another engine was quicker in removing a file.
+      // Nothing was ended yet.
+      if (!(error instanceof Deno.errors.NotFound)) this.#complain(error);
+    }
+  }
+
+  #refreshDay(path: string, name: string, today: number): void {
+    try {
+      if (Number(name) >= today) return this.#readFile(path, name);
+      this.#read.delete(name);
+      Deno.removeSync(path);
+    } catch (error) {
+      // Another engine or worker was quicker in removing the file. Those of other days count all the same.
       if (!(error instanceof Deno.errors.NotFound)) this.#complain(error);
     }
   }
@@ -186,14 +197,26 @@ export class Revocations {
 
   #keep(a: number, b: number, c: number, until: number): void {
     if (this.#directory === undefined) return;
-    const line = `${hex(a)}${hex(b)}${hex(c)} ${until}\n`;
-    const path = join(this.#directory, String(Math.floor(until / DAY)));
+    if (this.#waiting.length >= MAX_WAITING) this.#waiting.shift();
+    this.#waiting.push({
+      path: join(this.#directory, String(Math.floor(until / DAY))),
+      line: `${hex(a)}${hex(b)}${hex(c)} ${until}`,
+      until,
+    });
+    if (this.#preparing === undefined) this.#keepWaiting();
+  }
+
+  /** Writes what waits. What cannot be written waits for the next time. */
+  #keepWaiting(): void {
     try {
-      append(path, line);
+      for (let entry = this.#waiting[0]; entry !== undefined; entry = this.#waiting[0]) {
+        if (entry.until > Date.now() / 1000) append(entry);
+        this.#waiting.shift();
+      }
     } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) return this.#complain(error);
-      this.#waiting.push({ path, line });
-      this.#preparing ??= this.#makeDirectory(this.#directory);
+      const isMissing = error instanceof Deno.errors.NotFound;
+      if (isMissing && !this.#isPrepared) this.#preparing = this.#makeDirectory(this.#directory!);
+      else this.#complain(error);
     }
   }
 
@@ -204,11 +227,9 @@ export class Revocations {
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) this.#complain(error);
     }
-    try {
-      for (const { path, line } of this.#waiting.splice(0)) append(path, line);
-    } catch (error) {
-      this.#complain(error);
-    }
+    this.#isPrepared = true;
+    this.#keepWaiting();
+    this.#isPrepared = false;
     this.#preparing = undefined;
   }
 
@@ -252,8 +273,19 @@ export class Revocations {
 /** Says that an entry is being written: an end nobody waits for. */
 const BUSY = 0x7fffffff;
 
-function append(path: string, line: string): void {
-  Deno.writeTextFileSync(path, line, { append: true, mode: 0o600 });
+/** One that is to be kept. */
+interface Entry {
+  readonly path: string;
+  readonly line: string;
+  readonly until: number;
+}
+
+/**
+ * Adds a line. It begins with a break of its own: where a full disk has cut what was written before,
+ * this line stays whole.
+ */
+function append({ path, line }: Entry): void {
+  Deno.writeTextFileSync(path, `\n${line}\n`, { append: true, mode: 0o600 });
 }
 
 function slotAt(hash: number, step: number): number {
