@@ -5,7 +5,7 @@
  * @module
  */
 
-import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { ConfigError } from "../../core/errors.ts";
 
@@ -33,6 +33,11 @@ export interface BuiltProgram {
 
 /** Names the files of a build, so that the next one knows what it may remove. */
 const MANIFEST = ".skitai-build.json";
+/**
+ * Where a program is made, within its directory: that may be a disk of its own, and what an interrupted
+ * build leaves there the next one removes.
+ */
+const UNFINISHED = ".skitai-build.unfinished";
 
 /**
  * Builds a program with `deno bundle`.
@@ -46,9 +51,10 @@ export async function buildProgram(
 ): Promise<BuiltProgram> {
   const source = resolve(script);
   const from = dirname(source);
-  const outdir = resolve(options.outdir ?? join(from, "dist"));
+  const outdir = await realPath(resolve(options.outdir ?? join(from, "dist")));
   if (!await isThere(source)) throw new ConfigError(source, "there is no such script");
-  const included = (options.include ?? []).map((path) => checkIncluded(path, from, outdir));
+  const included = (options.include ?? []).map((path) => checkIncluded(path, from, outdir))
+    .filter((path, _, all) => !all.some((other) => path.startsWith(join(other, "/"))));
   for (const path of included) {
     if (!await isThere(join(from, path))) {
       throw new ConfigError(path, `there is no such file in ${from} to include`);
@@ -56,26 +62,44 @@ export async function buildProgram(
   }
   const earlier = await earlierBuild(outdir);
 
-  await mkdir(dirname(outdir), { recursive: true });
-  const fresh = await Deno.makeTempDir({ dir: dirname(outdir), prefix: `.${basename(outdir)}-` });
+  const made = await mkdir(outdir, { recursive: true });
+  const fresh = join(outdir, UNFINISHED);
+  let isDone = false;
   try {
+    await rm(fresh, { recursive: true, force: true });
+    await mkdir(fresh);
     await bundle(source, fresh, options);
     const names = (await readdir(fresh)).sort();
     let bytes = 0;
     const all = new Set(names);
     for (const name of names) bytes += await makeLazy(join(fresh, name), all);
     for (const path of included) {
-      await cp(join(from, path), join(fresh, path), { recursive: true, errorOnExist: true });
+      if (await isThere(join(fresh, path))) {
+        throw new ConfigError(path, "cannot be included: the program has a file of that name");
+      }
+      // What is beside the sources is not where the program goes: no link may lead there.
+      await cp(join(from, path), join(fresh, path), { recursive: true, dereference: true });
     }
-    await writeFile(join(fresh, MANIFEST), JSON.stringify({ files: [...names, ...included] }));
+    const files = [...new Set([...names, ...included])];
+    await writeFile(join(fresh, MANIFEST), JSON.stringify({ files }));
     // Bundles are named after their content: what is left of an earlier build is never asked for again.
     for (const path of earlier) await rm(join(outdir, path), { recursive: true, force: true });
-    await cp(fresh, outdir, { recursive: true });
+    for (const path of [...files, MANIFEST]) {
+      await mkdir(dirname(join(outdir, path)), { recursive: true });
+      await rm(join(outdir, path), { recursive: true, force: true });
+      await rename(join(fresh, path), join(outdir, path));
+    }
+    isDone = true;
     const main = join(outdir, basename(source).replace(/\.[^.]+$/, ".js"));
     return { main, files: names.length, bytes };
   } finally {
-    await rm(fresh, { recursive: true, force: true });
+    await rm(!isDone && made !== undefined ? made : fresh, { recursive: true, force: true });
   }
+}
+
+/** Where links lead; a path that does not exist is what it is. */
+async function realPath(path: string): Promise<string> {
+  return await isThere(path) ? await realpath(path) : path;
 }
 
 async function isThere(path: string): Promise<boolean> {
@@ -106,17 +130,21 @@ async function earlierBuild(outdir: string): Promise<readonly string[]> {
   try {
     names = await readdir(outdir);
   } catch (error) {
-    if ((error as { code?: string }).code === "ENOENT") return [];
+    const { code } = error as { code?: string };
+    if (code === "ENOENT") return [];
+    if (code === "ENOTDIR") throw new ConfigError(outdir, "it is no directory");
     throw error;
   }
-  if (names.length === 0) return [];
+  if (names.every((name) => name === UNFINISHED)) return [];
   if (!names.includes(MANIFEST)) {
     throw new ConfigError(outdir, "it has files that no build has made; name another --outdir");
   }
-  const { files } = JSON.parse(await readFile(join(outdir, MANIFEST), "utf8")) as {
-    files: string[];
-  };
-  return files;
+  try {
+    return JSON.parse(await readFile(join(outdir, MANIFEST), "utf8")).files as string[];
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ConfigError(join(outdir, MANIFEST), "it is damaged; remove the directory");
+  }
 }
 
 async function bundle(source: string, outdir: string, options: BuildOptions): Promise<void> {
