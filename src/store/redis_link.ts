@@ -73,7 +73,7 @@ export class RedisLink implements AsyncDisposable {
     for (const redis of both) {
       redis.on("ready", () => {
         this.#ready.add(redis);
-        if (this.#ready.size === 2) this.#up().then(first.resolve, this.#options.failed);
+        if (this.#ready.size === 2) this.#up().catch(this.#options.failed).finally(first.resolve);
       });
       redis.on("error", (error: Error) => {
         this.#lastError = error;
@@ -134,11 +134,26 @@ export class RedisLink implements AsyncDisposable {
     return Promise.resolve();
   }
 
+  /** Whether it is up, or is not to be any more. */
+  #isOver(): boolean {
+    return this.#state === "up" || this.#state === "closed";
+  }
+
   async #up(): Promise<void> {
-    if (this.#state === "closed" || this.#state === "up") return;
+    if (this.#isOver()) return;
     const { prefix } = this.#options;
     const names = [...this.#channels].map((channel) => prefix + channel);
-    if (names.length > 0) await this.#messages!.subscribe(...names);
+    try {
+      if (names.length > 0) await this.#messages!.subscribe(...names);
+    } catch (error) {
+      if ((error as Error).name === "ReplyError") throw error;
+      this.#lastError = error as Error;
+      // one that does not answer, or is gone: the next connection subscribes
+      if (!this.#isOver()) this.#messages!.disconnect(true);
+      return;
+    }
+    // the other one may be gone since, or this was done after another loss already
+    if (this.#isOver() || this.#ready.size < 2) return;
     this.#state = "up";
     await this.#options.found();
   }
