@@ -155,6 +155,8 @@ export class ResponsePromise implements AsyncIterable<Chunk> {
       throw new TypeError(`Cannot add request "${id}": a promise takes no request to all members`);
     }
     this.#requests.set(id, future);
+    // It may fail before the page is sent, which is when its failure is looked at.
+    if (future instanceof Promise) future.catch(() => {});
   }
 
   #method(kind: Kind): NamedMethod {
@@ -311,13 +313,9 @@ export class ResponsePromise implements AsyncIterable<Chunk> {
     while (this.#pieces.length > 0 && this.#state === "pending") await this.#changed.promise;
     if (this.#state !== "pending") return;
     this.#answers++;
-    const named = Object.defineProperty(response as NamedResult, "id", {
-      value: id,
-      configurable: true,
-      enumerable: true,
-    });
-    if (!this.#data.has(id)) this.#data.set(id, named);
     try {
+      const named = withId(response, id);
+      if (!this.#data.has(id)) this.#data.set(id, named);
       await this.#handler(this, named);
     } catch (error) {
       this.#failed(error);
@@ -336,6 +334,20 @@ export class ResponsePromise implements AsyncIterable<Chunk> {
       }</div>`,
     );
   }
+}
+
+/** The answer with its id. @throws {TypeError} for what cannot have one, which no request gives. */
+function withId(response: unknown, id: string): NamedResult {
+  if (typeof response !== "object" || response === null || !Object.isExtensible(response)) {
+    throw new TypeError(
+      `Request "${id}" of a promise gave ${String(response)} instead of a result`,
+    );
+  }
+  return Object.defineProperty(response as NamedResult, "id", {
+    value: id,
+    configurable: true,
+    enumerable: true,
+  });
 }
 
 /** A database of any type; what is called on it is a request. */

@@ -308,6 +308,38 @@ Deno.test("FUT-05 FUT-08 templates get the data, answers under their ids", async
   }
 });
 
+Deno.test("FUT-05 FUT-06 a promise of something else than a result ends the page, and is in the log", async () => {
+  using logs = recordTraces();
+  const app = new Atila(import.meta.url);
+  let calls = 0;
+  app.route("/<what>", (was, { what }) => {
+    const promise = was.promise(() => void calls++, { epilog: "<end>" });
+    promise.add("first", Promise.resolve(what === "number" ? 5 : Object.freeze({ text: "fixed" })));
+    promise.add("second", Promise.resolve({}));
+    return promise;
+  });
+  const client = app.makeClient();
+  for (const what of ["number", "frozen"]) {
+    assert.match((await client.get(`/${what}`)).text, /Something went wrong here.*<end>$/);
+  }
+  assert.equal(calls, 0, "what comes after the end is ignored");
+  assert.match(logs.text, /Request "first" of a promise gave 5 instead of a result/);
+});
+
+Deno.test("FUT-05 FUT-11 a promise that breaks before the page is sent ends the page, not the process", async () => {
+  using logs = recordTraces();
+  const app = new Atila(import.meta.url);
+  app.route("/", async (was) => {
+    const promise = was.promise(() => {});
+    promise.add("broken", Promise.reject(new Error("broke early")));
+    // Rejections that nobody listens to are told between two turns of the loop.
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    return promise;
+  });
+  assert.match((await app.makeClient().get("/")).text, /Something went wrong here/);
+  assert.match(logs.text, /broke early/);
+});
+
 Deno.test("FUT-06 FUT-07 a promise knows its state, and later answers of a rejected one are ignored", async () => {
   using _logs = recordLogs();
   await using backend = new Backend();
