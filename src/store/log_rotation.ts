@@ -136,6 +136,9 @@ interface State {
   readonly rotated: Record<string, number>;
 }
 
+/** An empty state, which need not be written: a full disk does not take it. */
+const NOTHING = JSON.stringify({ cycles: {}, rotated: {} } satisfies State) + "\n";
+
 /** Runs something while nobody else does, and keeps what it changes in the state. */
 function withState<T>(directory: string, run: (state: State) => T): T {
   const path = join(directory, STATE_FILE);
@@ -148,7 +151,7 @@ function withState<T>(directory: string, run: (state: State) => T): T {
     return run(state);
   } finally {
     const after = JSON.stringify(state) + "\n";
-    if (after !== before) {
+    if (after !== (before || NOTHING)) {
       // Over what is there, then cut: on a full disk, where rotation may help, no state is lost.
       const bytes = new TextEncoder().encode(after);
       file.seekSync(0, Deno.SeekMode.Start);

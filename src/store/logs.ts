@@ -120,7 +120,14 @@ class WorkerLogger implements LoggerHandle {
     checkNewLog(name, cycle, this.#logs);
     const log = this.#open(name);
     this.#logs.set(name, log);
-    if (this.#directory !== undefined) recordCycle(this.#directory, name, cycle);
+    if (this.#directory !== undefined) {
+      try {
+        recordCycle(this.#directory, name, cycle);
+      } catch (error) {
+        // A full disk, say: the log is there, and waits for room like the others. Only its rotation is not.
+        this.get("server").trace(error);
+      }
+    }
     return log;
   }
 
@@ -128,9 +135,11 @@ class WorkerLogger implements LoggerHandle {
     if (this.#directory === undefined) return;
     this.flush();
     // The owner may be a process without apps: it rotates what others have made, too.
-    const names = Object.keys(cyclesOf(this.#directory));
-    this.#rotate(this.#directory, names, this.#owner ? 0 : ROTATED_BY_OTHERS_MS);
-    this.reopen();
+    this.#rotate(
+      this.#directory,
+      (directory) => Object.keys(cyclesOf(directory)),
+      this.#owner ? 0 : ROTATED_BY_OTHERS_MS,
+    );
   }
 
   reopen(): void {
@@ -175,20 +184,29 @@ class WorkerLogger implements LoggerHandle {
       now: this.#now,
       onDue: (names) => {
         this.flush();
-        this.#rotate(directory, names, 0);
-        this.reopen();
+        this.#rotate(directory, () => names, 0);
       },
     });
     this.#clock.start();
   }
 
-  #rotate(directory: string, names: string[], unlessWithinMs: number): void {
+  /** Rotates what there is and opens all files again. Whoever asks for it has nothing to do with a failure. */
+  #rotate(
+    directory: string,
+    names: (directory: string) => string[],
+    unlessWithinMs: number,
+  ): void {
+    let failure: unknown;
     try {
-      rotateFiles(directory, names, this.#now(), { keep: this.#keep, unlessWithinMs });
+      // Whoever has removed it may want new files.
+      ensureLogDirectory(directory);
+      rotateFiles(directory, names(directory), this.#now(), { keep: this.#keep, unlessWithinMs });
     } catch (error) {
-      // The logs go on in the files they have; whoever reads them must learn why these grow.
-      this.get("server").trace(error);
+      failure = error;
     }
+    this.reopen();
+    // The logs go on in the files they have; whoever reads them must learn why these grow.
+    if (failure !== undefined) this.get("server").trace(failure);
   }
 }
 

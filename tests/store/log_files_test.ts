@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ConfigError } from "../../src/core/errors.ts";
 import { ensureLogDirectory, LogFile } from "../../src/store/log_files.ts";
+import { oldFiles } from "../../src/store/log_rotation.ts";
 import { createLogger } from "../../src/store/logs.ts";
 import { eventually } from "../_support/fronts.ts";
 import { linesOf, LogDirectory } from "../_support/log_directory.ts";
@@ -250,3 +251,30 @@ function exists(path: string): boolean {
     throw error;
   }
 }
+
+Deno.test({
+  name: "LOG-06 LOG-16 on a full disk logs are rotated, and further ones are made",
+  ignore: NO_MOUNT,
+  async fn() {
+    await using small = (await SmallDisk.mount(64))!;
+    using errors = captureErrors();
+    {
+      using logger = createLogger({ directory: small.path, console: false });
+      logger.get("app").log("before");
+      logger.flush();
+      await small.fill("filler");
+      logger.rotate();
+      assert.equal(oldFiles(small.path, "app").length, 1);
+      logger.makeLogger("sales").log("a sale");
+      logger.get("app").log("after");
+      logger.flush();
+      await Deno.remove(`${small.path}/filler`);
+      logger.flush();
+      assert.match(linesOf(`${small.path}/sales.log`).join("\n"), /\[info\] a sale$/);
+      assert.match(linesOf(`${small.path}/app.log`).join("\n"), /\[info\] after$/);
+      const said = linesOf(`${small.path}/server.log`).filter((line) => /No space left/.test(line));
+      assert.equal(said.length, 2, said.join("\n"));
+    }
+    assert.ok(errors.lines.every((line) => !/lost$/.test(line) || /none was lost$/.test(line)));
+  },
+});

@@ -294,3 +294,17 @@ function exists(path: string): boolean {
     throw error;
   }
 }
+
+for (const owner of [true, false]) {
+  Deno.test(`LOG-06 who asks for new files gets them where the directory is gone, owner ${owner}`, async () => {
+    await using logs = await LogDirectory.make();
+    using logger = createLogger({ directory: logs.path, console: false, owner });
+    logger.get("server").log("before");
+    logger.flush();
+    await Deno.remove(logs.path, { recursive: true });
+    logger.rotate();
+    logger.get("server").log("after");
+    logger.flush();
+    assert.match(linesOf(logs.file("server.log")).join("\n"), /^\S+ \S+ \[info\] after$/);
+  });
+}
