@@ -46,7 +46,11 @@ interface Mounted {
   module: ServiceModule;
   readonly specifier: string | undefined;
   readonly options: ServiceOptions;
-  scope: Scope;
+  readonly scope: Scope;
+  /** While its `mount` is under way: resolves when that is over, to whether it succeeded. */
+  mounting: Promise<boolean> | undefined;
+  /** Once it is being taken away. */
+  ended: Promise<void> | undefined;
 }
 
 /** The service modules of one app. */
@@ -115,13 +119,14 @@ export class Services {
     );
     for (const entry of present) {
       const { module, options } = entry;
-      await this.#end(entry);
-      try {
-        await this.#begin({ module: fresh, specifier, options });
-      } catch (error) {
-        await this.#begin({ module, specifier, options });
-        throw error;
-      }
+      await this.#afterEnd(entry, async () => {
+        try {
+          await this.#begin({ module: fresh, specifier, options });
+        } catch (error) {
+          await this.#begin({ module, specifier, options });
+          throw error;
+        }
+      });
     }
   }
 
@@ -132,14 +137,16 @@ export class Services {
     const found = this.#mounted.filter((entry) =>
       isModule ? entry.module === target : entry.specifier === specifier
     );
-    for (const entry of found) await this.#end(entry);
+    const results = await Promise.allSettled(found.map((entry) => this.#end(entry)));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
     return found.length > 0;
   }
 
   /** Tells all modules, the last one first, that the app ends. What they registered stays. */
   async release(report: (error: unknown) => void): Promise<void> {
-    for (const { module } of this.#mounted.splice(0).reverse()) {
+    for (const { module, mounting } of this.#mounted.splice(0).reverse()) {
       try {
+        if (await mounting === false) continue;
         await (module.umount ?? module.unmount)?.call(module, this.#app);
       } catch (error) {
         report(error);
@@ -167,7 +174,7 @@ export class Services {
       entry.options.point === options.point && entry.options.ns === options.ns
     );
     if (before !== undefined) {
-      return this.#end(before).then(() => this.#begin({ module, specifier, options }));
+      return this.#afterEnd(before, () => this.#begin({ module, specifier, options }));
     }
     const point = options.point?.replace(/\/$/, "");
     const scope = new Scope(this.#app, {
@@ -175,30 +182,52 @@ export class Services {
       ns: options.ns,
       authenticate: options.authenticate,
     });
-    const entry = { module, specifier, options, scope };
-    try {
-      const result = scope.run(() => module.mount(this.#app, options));
-      if (!isThenable(result)) {
-        this.#mounted.push(entry);
-        return;
-      }
-      return Promise.resolve(result).then(() => void this.#mounted.push(entry), (error) => {
-        scope.end();
-        throw error;
-      });
-    } catch (error) {
+    const entry: Mounted = {
+      module,
+      specifier,
+      options,
+      scope,
+      mounting: undefined,
+      ended: undefined,
+    };
+    // From now on, so that whoever takes it away or mounts it again meanwhile finds it.
+    this.#mounted.push(entry);
+    const failed = (error: unknown): never => {
+      this.#mounted = this.#mounted.filter((other) => other !== entry);
       scope.end();
       throw error;
+    };
+    try {
+      const result = scope.run(() => module.mount(this.#app, options));
+      if (!isThenable(result)) return;
+      const mounted = Promise.resolve(result).then(() => {}, failed);
+      entry.mounting = mounted.then(() => true, () => false);
+      return mounted;
+    } catch (error) {
+      failed(error);
     }
   }
 
-  async #end(entry: Mounted): Promise<void> {
-    const { module } = entry;
+  /** Takes a service away and puts something in its place, also when its `umount` fails. */
+  async #afterEnd(entry: Mounted, next: () => void | Promise<void>): Promise<void> {
+    const [ended] = await Promise.allSettled([this.#end(entry)]);
+    await next();
+    if (ended.status === "rejected") throw ended.reason;
+  }
+
+  /** Takes a service away, once; resolves when it is gone. */
+  #end(entry: Mounted): Promise<void> {
+    return entry.ended ??= this.#endOnce(entry);
+  }
+
+  async #endOnce(entry: Mounted): Promise<void> {
+    const { module, scope, mounting } = entry;
     this.#mounted = this.#mounted.filter((other) => other !== entry);
     try {
+      if (await mounting === false) return;
       await (module.umount ?? module.unmount)?.call(module, this.#app);
     } finally {
-      entry.scope.end();
+      scope.end();
     }
   }
 

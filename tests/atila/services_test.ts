@@ -186,6 +186,88 @@ Deno.test("SUB-09 a changed file: routes replaced, others untouched; a broken on
   }
 });
 
+Deno.test("SUB-07 SUB-09 a service whose umount fails is replaced all the same, and the failure told", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const file = join(directory, "shop.ts");
+    const write = (text: string, umount = "") =>
+      Deno.writeTextFile(
+        file,
+        `export const mount = (app) => void app.route("/", () => "${text}");
+         export function umount() { ${umount} }`,
+      );
+    const app = new Atila(join(directory, "app.ts"));
+    const client = app.makeClient();
+    await write("one", `throw new Error("no umount")`);
+    await app.mountWith("shop.ts", { point: "/shop" });
+    await write("two");
+    await assert.rejects(app.reloadService("shop.ts"), /no umount/);
+    assert.equal((await client.get("/shop/")).text, "two");
+    await write("three");
+    await app.reloadService("shop.ts");
+    assert.equal((await client.get("/shop/")).text, "three");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("SUB-07 SUB-09 of reloads at once, each unmounts what the one before has mounted", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(
+      join(directory, "shop.ts"),
+      `const note = (app, what) => app.store.set("log", (app.store.get("log") ?? "") + what);
+       export async function mount(app) { note(app, "("); await null; app.route("/", () => "shop"); }
+       export async function umount(app) { await null; note(app, ")"); }`,
+    );
+    const app = new Atila(join(directory, "app.ts"));
+    await app.mountWith("shop.ts");
+    await Promise.all([1, 2, 3].map(() => app.reloadService("shop.ts")));
+    assert.equal(await app.umountService("shop.ts"), true);
+    const log = app.store.get("log") as string;
+    assert.match(log, /^(\(\))+$/, "none is mounted beside another, none unmounted twice");
+    assert.equal((await app.makeClient().get("/")).statusCode, 404);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("SUB-07 SUB-10 a service is taken away, or mounted again, while it is being mounted", async () => {
+  const app = new Atila(here);
+  const client = app.makeClient();
+  const log: string[] = [];
+  let open = Promise.withResolvers<void>();
+  const slow = {
+    async mount(app: Atila) {
+      await open.promise;
+      app.route("/slow", () => "slow");
+      log.push("mount");
+    },
+    umount: () => void log.push("umount"),
+  };
+  const mounted = app.mountWith(slow);
+  const taken = app.umountService(slow);
+  open.resolve();
+  await mounted;
+  assert.equal(await taken, true);
+  assert.deepEqual(log.splice(0), ["mount", "umount"]);
+  assert.equal((await client.get("/slow")).statusCode, 404);
+
+  await Promise.all([app.mountWith(slow), app.mountWith(slow)]);
+  assert.deepEqual(log.splice(0), ["mount", "umount", "mount"]);
+  assert.equal((await client.get("/slow")).text, "slow");
+  await app.umountService(slow);
+  assert.deepEqual(log.splice(0), ["umount"]);
+
+  open = Promise.withResolvers();
+  const failing = app.mountWith(slow);
+  const gone = app.umountService(slow);
+  open.reject(new Error("no database"));
+  await assert.rejects(async () => await failing, /no database/);
+  assert.equal(await gone, true);
+  assert.deepEqual(log, [], "what was never mounted is not unmounted");
+});
+
 Deno.test("SUB-09 SUB-10 HOOK-19 HOOK-20 EVT-11 services in a real server with the reloader", async () => {
   await using workshop = await Workshop.open();
   const root = new URL("../../", import.meta.url);
