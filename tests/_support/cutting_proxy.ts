@@ -41,6 +41,11 @@ export class CuttingProxy implements AsyncDisposable {
     return this.#listener.addr.port;
   }
 
+  /** Sockets open now, of clients and to the server. */
+  get open(): number {
+    return this.#open.size;
+  }
+
   /** How often it has cut. */
   get cuts(): number {
     return this.#cuts;

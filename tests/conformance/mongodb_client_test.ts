@@ -1,10 +1,11 @@
+import assert from "node:assert/strict";
 import { MongoClient } from "mongodb";
 import type { DatabaseTarget } from "../../src/clients/database.ts";
 import { MongodbClient } from "../../src/clients/mongodb/client.ts";
 import { mongoOperation } from "../../src/clients/mongodb/operations.ts";
 import { CuttingProxy } from "../_support/cutting_proxy.ts";
 import { FERRETDB, type FerretdbServer, noFerretdb, startFerretdb } from "../_support/ferretdb.ts";
-import { databaseSuite } from "./database_suite.ts";
+import { databaseSuite, eventually } from "./database_suite.ts";
 
 /** Asks the server with a driver of its own, beside the client under test. */
 async function beside<T>(
@@ -64,4 +65,28 @@ databaseSuite({
   },
   fail: ({ client }, target) =>
     (client as MongodbClient).request(target, mongoOperation("command", [{ nothing: 1 }])),
+});
+
+Deno.test({
+  name: "DB-03 DB-12 MongoDB: an operation that cannot be sent keeps no connection open afterwards",
+  ignore: noFerretdb,
+  fn: async () => {
+    await using server = await startFerretdb({ auth: true });
+    await using proxy = new CuttingProxy(server.port);
+    await using client = new MongodbClient();
+    const target: DatabaseTarget = {
+      ...{ alias: "@docs", host: "127.0.0.1", port: proxy.port, node: `127.0.0.1:${proxy.port}` },
+      ...{ ...FERRETDB, database: "shop", tls: false },
+    };
+    const ask = (name: "find" | "insert", ...args: unknown[]) =>
+      client.send(target, mongoOperation(name, args), AbortSignal.timeout(20_000));
+    assert.equal((await ask("find", "w")).status, 3);
+    const refused = await ask("find", "w", {}, { nonsense: 1 });
+    assert.match(String(refused.error), /unknown option "nonsense"/);
+    // a write is not sent again: nobody is under way when its connection is lost
+    proxy.arm({ request: 0 });
+    assert.equal((await ask("insert", "w", { n: 1 })).status, 2);
+    await eventually(() => Promise.resolve(proxy.open === 0));
+    assert.deepEqual(client.stats(), { open: 0, busy: 0 });
+  },
 });

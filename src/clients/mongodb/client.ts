@@ -52,9 +52,12 @@ class Driver {
   #usable = true;
   #closing: Promise<void> | undefined;
   readonly #client: MongoClient;
+  readonly #end: (driver: Driver) => void;
 
-  constructor(client: MongoClient) {
+  /** @param end Closes it when it is retired and nobody waits any more. */
+  constructor(client: MongoClient, end: (driver: Driver) => void) {
     this.#client = client;
+    this.#end = end;
     client.on("connectionCreated", () => this.open++);
     client.on("connectionClosed", () => this.open--);
     client.on("connectionCheckedOut", () => this.busy++);
@@ -76,7 +79,7 @@ class Driver {
   /** Takes no more operations, and closes when nobody waits any more. */
   retire(): void {
     this.#usable = false;
-    if (this.live === 0) void this.close();
+    if (this.live === 0) this.#end(this);
   }
 
   /** Closes all connections; what is under way fails. */
@@ -203,8 +206,16 @@ export class MongodbClient implements Client {
     const key = poolKey(target);
     let server = this.#servers.get(key);
     if (server === undefined) {
-      const opening = new SharedOpening((signal) => this.#open(target, signal));
-      server = { driver: undefined, opening, operations: 0, usedAt: 0 };
+      const made: Server = {
+        driver: undefined,
+        // it is the driver even if all who waited are gone by now: nobody else would ever close it
+        opening: new SharedOpening(async (signal) =>
+          made.driver = await this.#open(target, signal)
+        ),
+        operations: 0,
+        usedAt: 0,
+      };
+      server = made;
       if (!this.#closing.signal.aborted) this.#servers.set(key, server);
     }
     server.usedAt = performance.now();
@@ -213,7 +224,7 @@ export class MongodbClient implements Client {
 
   async #driver(server: Server, signal: StopSignal): Promise<Driver> {
     if (server.driver?.usable) return server.driver;
-    return server.driver = await server.opening.wait(signal);
+    return await server.opening.wait(signal);
   }
 
   /** Makes a driver instance for a server that is there. */
@@ -247,7 +258,7 @@ export class MongodbClient implements Client {
           },
         },
       );
-      const driver = new Driver(client);
+      const driver = new Driver(client, (ended) => this.#end(ended));
       this.#drivers.add(driver);
       try {
         // the driver would try again until its own time is over

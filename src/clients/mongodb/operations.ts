@@ -171,7 +171,12 @@ export function mongoOperation(
     ...args: unknown[]
   ) => Promise<unknown>;
   // an aggregation may end in $out or $merge
-  return { name, read: READS.has(name), run: (db, signal) => run(db, signal, ...args) };
+  // and what is wrong with values may be thrown at once
+  return {
+    name,
+    read: READS.has(name),
+    run: async (db, signal) => await run(db, signal, ...args),
+  };
 }
 
 function changed(
