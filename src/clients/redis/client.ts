@@ -55,7 +55,8 @@ class RedisServer {
     open: (signal: StopSignal) => Promise<RedisConnection>,
     options: { name: string; max: number; idleSeconds: () => number },
   ) {
-    this.opening = new SharedOpening(open);
+    // it is the shared one even if all who waited are gone by now: nobody else would ever close it
+    this.opening = new SharedOpening(async (signal) => this.shared = await open(signal));
     this.pool = new Pool({ ...options, open, maxWaiting: MAX_WAITING });
   }
 
@@ -63,8 +64,7 @@ class RedisServer {
   async connection(signal: StopSignal): Promise<{ connection: RedisConnection; reused: boolean }> {
     const { shared } = this;
     if (shared?.usable) return { connection: shared, reused: shared.used };
-    this.shared = await this.opening.wait(signal);
-    return { connection: this.shared, reused: false };
+    return { connection: await this.opening.wait(signal), reused: false };
   }
 }
 

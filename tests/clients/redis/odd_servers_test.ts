@@ -4,6 +4,7 @@ import type { Outcome } from "../../../src/clients/contract.ts";
 import { RedisClient } from "../../../src/clients/redis/client.ts";
 import type { RedisCommand } from "../../../src/clients/redis/commands.ts";
 import { Stop } from "../../../src/core/stop.ts";
+import { RespParser } from "../../../src/wire/resp.ts";
 import { until } from "../../_support/raw_backend.ts";
 import { type ScriptedCommand, scriptedRedis } from "../../_support/scripted_redis.ts";
 
@@ -290,4 +291,33 @@ Deno.test("DB-05 bytes may be used for something else as soon as the call is bac
   structuredClone(moved.buffer, { transfer: [moved.buffer] });
   changed.set(new TextEncoder().encode("wrong"));
   deepEqual((await Promise.all(all)).map(brief), ["OK", "OK", "moved", "right"]);
+});
+
+Deno.test("DB-05 a connection that is there when nobody waits for it any more serves the next", async () => {
+  const { push } = RespParser.prototype;
+  let stop = new Stop();
+  let turns = 0;
+  // gives up so many microtasks after the greeting
+  RespParser.prototype.push = function (chunk, reply): void {
+    push.call(this, chunk, reply);
+    if (new TextDecoder().decode(chunk) !== "+PONG\r\n") return;
+    const wait = (left: number): void => {
+      if (left === 0) stop.abort();
+      else queueMicrotask(() => wait(left - 1));
+    };
+    wait(turns);
+  };
+  try {
+    for (turns = 0; turns < 25; turns++) {
+      await using under = bench(({ send }) => send("+OK\r\n"));
+      const { ask, askUntil, client } = under;
+      const first = stop = new Stop();
+      await askUntil(first, "get", "a");
+      stop = new Stop();
+      equal((await ask("get", "b")).status, 3);
+      await until("there is no other", () => client.stats().open === 1);
+    }
+  } finally {
+    RespParser.prototype.push = push;
+  }
 });
