@@ -146,6 +146,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   /** Leaves the cluster. */
   async [Symbol.asyncDispose](): Promise<void> {
     linkSharedState(undefined);
+    this.#expectNothing();
     await this.#link[Symbol.asyncDispose]();
   }
 
@@ -339,7 +340,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   #lost(where: string, error: Error | undefined): void {
     this.#wasLost = true;
     const state = sharedState();
-    for (const [key, count] of [...this.#pending]) this.#expect(key, -count);
+    this.#expectNothing();
     if (state.exchange(DOWN, 1) !== 0) return;
     const why = error?.message ? ` (${error.message})` : "";
     wac.logger.get("server").log(
@@ -355,6 +356,11 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
     if (count === 0) this.#pending.delete(key);
     else this.#pending.set(key, count);
     sharedState().add(pendingName(key), change);
+  }
+
+  /** None of them will come back; the other workers of the engine go by the counts. */
+  #expectNothing(): void {
+    for (const [key, count] of [...this.#pending]) this.#expect(key, -count);
   }
 
   #tellUpdate(key: string): void {
