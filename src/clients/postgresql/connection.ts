@@ -65,8 +65,8 @@ export class PgConnection implements Poolable {
   /** Statements the driver has not ended. */
   #running = 0;
   readonly #prepared = new Set<string>();
-  /** Codes of notices that came with the statement under way. */
-  #notices: string[] = [];
+  /** The server has said that there was no transaction to end. */
+  #endedNone = false;
 
   private constructor(target: DatabaseTarget, socket: Socket) {
     this.#target = target;
@@ -208,10 +208,9 @@ export class PgConnection implements Poolable {
    * @returns true when there was one.
    */
   async rollback(signal: StopSignal): Promise<boolean> {
-    this.#notices = [];
+    this.#endedNone = false;
     await this.run("rollback", [], "simple", signal);
-    // 25P01: there is no transaction in progress
-    return !this.#notices.includes("25P01");
+    return !this.#endedNone;
   }
 
   async #login(driver: Driver, signal: StopSignal): Promise<void> {
@@ -242,7 +241,10 @@ export class PgConnection implements Poolable {
       connection: { application_name: "skitai" },
       transform: { undefined: null },
       types: pgTypes() as Record<string, never>,
-      onnotice: (notice: { code?: string }) => void this.#notices.push(notice.code ?? ""),
+      onnotice: (notice: { code?: string }) => {
+        // there is no transaction in progress
+        if (notice.code === "25P01") this.#endedNone = true;
+      },
       onclose: () => this.#die(),
       // the driver would connect again by itself, and again; the pool decides that
       socket: async () => {

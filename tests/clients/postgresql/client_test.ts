@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { DatabaseTarget } from "../../../src/clients/database.ts";
 import { PostgresqlClient } from "../../../src/clients/postgresql/client.ts";
 import { Stop } from "../../../src/core/stop.ts";
@@ -69,6 +71,19 @@ Deno.test({
         assert.equal(client.stats().busy, 0);
       },
     );
+
+    await step("notices of the server are not kept", async (run) => {
+      setFlagsFromString("--expose-gc");
+      const collect = runInNewContext("gc") as () => void;
+      const notify = async (count: number): Promise<number> => {
+        await run(`do $$ begin for i in 1..${count} loop raise notice 'x'; end loop; end $$`);
+        collect();
+        return Deno.memoryUsage().heapUsed;
+      };
+      const before = await notify(50_000);
+      // even their codes alone would take ten megabytes
+      assert.ok(await notify(300_000) - before < 5_000_000);
+    });
 
     await step("a read that writes all the same is not done twice", async (run, client) => {
       await server.sql(
