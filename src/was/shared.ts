@@ -179,8 +179,12 @@ export async function takeLock(name = MAIN_LOCK, options: LockOptions = {}): Pro
     local.release();
     throw error;
   }
+  let released = false;
   const release = () => {
-    if (local.held) unlock();
+    if (released) return;
+    released = true;
+    // that of the cluster even if the local one was lost: it would be renewed for ever
+    unlock();
     local.release();
   };
   return {
