@@ -159,6 +159,40 @@ Deno.test("SRV-05 an engine that cannot go on is replaced although a successor h
   await aloneBelow(service, pid);
 });
 
+Deno.test("ATL-07 SRV-05 a successor that does not come to an end of its start gives way to the next change", async () => {
+  await using workshop = await Workshop.open();
+  const module = join(workshop.appPath, "version.ts");
+  const write = (version: string, more = "") =>
+    Deno.writeTextFile(module, `export const version = "${version}";\n${more}`);
+  await write("one");
+  const script = await workshop.script({
+    options: "{ port: 0, workers: 1 }",
+    fake: `{ watched: [${JSON.stringify(module)}], version }`,
+    before: `const { version } = await import("./version.ts");`,
+  });
+  const service = workshop.start(script, { env: { SKITAI_ENV: "" } });
+  const port = await service.port();
+  const { pid } = (await who(port))!;
+  const stuck = join(workshop.path, "stuck");
+  await write(
+    "stuck",
+    `if (Deno.env.has("SKITAI_ROLE")) {
+      Deno.writeTextFileSync(${JSON.stringify(stuck)}, String(Deno.pid));
+      await new Promise((resolve) => setTimeout(resolve, 3_600_000));
+    }`,
+  );
+  const read = () => Deno.readTextFile(stuck).catch(() => "");
+  const waiting = Number(await until(read, (text) => text !== "", "an engine that is stuck"));
+  try {
+    assert.equal((await who(port))!.pid, pid);
+    await write("number three");
+    await until(() => who(port), (answer) => answer?.version === "number three", "number three");
+  } finally {
+    await ended(waiting);
+  }
+  await ended(pid);
+});
+
 Deno.test("SRV-05 without its supervisor an engine process ends, in whatever moment that went", async () => {
   await using workshop = await Workshop.open();
   const gate = new Gate(workshop);

@@ -25,7 +25,7 @@ export class ReloadWatch {
   #changed: (paths: readonly string[]) => void | Promise<void>;
   #failed: (error: unknown) => void;
 
-  /** Makes the watch. No look is taken while `changed` is being awaited. */
+  /** Makes the watch. What `changed` does is not waited for: files may change again meanwhile. */
   constructor(options: {
     readonly changed: (paths: readonly string[]) => void | Promise<void>;
     readonly failed: (error: unknown) => void;
@@ -34,12 +34,21 @@ export class ReloadWatch {
     this.#failed = options.failed;
   }
 
-  /** Watches these paths instead of others. What they are like now counts as unchanged. */
+  /**
+   * Watches these paths instead of others. Of files that were not watched before, what they are like now
+   * counts as unchanged.
+   */
   async watch(paths: readonly string[]): Promise<void> {
     this.stop();
-    this.#paths = paths;
-    this.#snapshot = await take(paths);
-    if (paths.length > 0) this.#schedule();
+    const own = [...paths];
+    this.#paths = own;
+    const now = await take(own);
+    if (this.#paths !== own) return;
+    // Who has read a file since the last look may have been too early for its last change.
+    this.#snapshot = new Map(
+      [...now].map(([path, mark]) => [path, this.#snapshot.get(path) ?? mark]),
+    );
+    if (own.length > 0) this.#schedule();
   }
 
   /** Stops watching. */
@@ -60,7 +69,9 @@ export class ReloadWatch {
       if (paths !== this.#paths) return;
       const changes = differences(this.#snapshot, now);
       this.#snapshot = now;
-      if (changes.length > 0) await this.#changed(changes);
+      if (changes.length > 0) {
+        Promise.resolve(this.#changed(changes)).catch((error) => this.#failed(error));
+      }
     } catch (error) {
       this.#failed(error);
     }

@@ -83,6 +83,8 @@ interface Replacement {
   readonly drainMs: number;
   /** The engine that asks for it itself, because it cannot go on as it is. */
   readonly unasked?: EngineHandle;
+  /** What a successor has read that starts already is out of date. */
+  readonly outdates?: boolean;
 }
 
 class Supervisor implements Server {
@@ -115,7 +117,11 @@ class Supervisor implements Server {
     this.#hooks = hooks;
     this.#watch = new ReloadWatch({
       changed: (paths) =>
-        this.#replace({ reason: `${paths[0]} has changed`, drainMs: DEFAULT_GRACE_MS }),
+        this.#replace({
+          reason: `${paths[0]} has changed`,
+          drainMs: DEFAULT_GRACE_MS,
+          outdates: true,
+        }),
       failed: (error) => this.#log.trace(error),
     });
   }
@@ -234,6 +240,11 @@ class Supervisor implements Server {
       // Whatever it was that made it necessary, the last word counts: files may have changed again.
       this.#next = replacement;
       this.#unpause();
+      if (replacement.outdates && this.#successor !== undefined) {
+        // It may even be the change without which that one would start for ever.
+        void this.#successor.stop(0);
+        this.#successor.kill();
+      }
     }
     return this.#replacing ??= this.#replaceAll().finally(() => this.#replacing = undefined);
   }
@@ -280,7 +291,7 @@ class Supervisor implements Server {
     this.#successor = engine;
     try {
       const ready = await engine.ready;
-      if (this.#stopping) return true;
+      if (this.#stopping || !engine.serving) return true;
       this.#current = engine;
       this.#onReady(engine, ready);
       // Not waited for: the next replacement may start while this one drains.
@@ -289,6 +300,7 @@ class Supervisor implements Server {
       return true;
     } catch (error) {
       if (this.#stopping) return true;
+      if (this.#next?.outdates && old.serving) return true;
       const { text, stack } = (error as StartError).failure;
       if (stack !== "") this.#log.log(stack, "expt");
       if (old.serving) {

@@ -44,3 +44,63 @@ Deno.test("ATL-07 ATL-08 changed, new and removed files are noticed, in director
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("ATL-07 ATL-08 what changes while an earlier change is acted upon is noticed as well", async () => {
+  const directory = await Deno.makeTempDir();
+  const app = join(directory, "app.ts");
+  await Deno.writeTextFile(app, "1");
+  const first = Promise.withResolvers<void>();
+  const second = Promise.withResolvers<void>();
+  let times = 0;
+  const watch: ReloadWatch = new ReloadWatch({
+    changed: async () => {
+      if (++times === 2) return second.resolve();
+      // The new engine has read the file, and then it changes once more.
+      await Deno.writeTextFile(app, "333");
+      await watch.watch([app]);
+      first.resolve();
+    },
+    failed: (error) => first.reject(error),
+  });
+  try {
+    await watch.watch([app]);
+    await Deno.writeTextFile(app, "22");
+    await within(first.promise, () => "the first change was not noticed");
+    await within(second.promise, () => "the second change was not noticed");
+  } finally {
+    watch.stop();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("ATL-07 nothing is watched any more after a stop, and no other paths, however close it comes", async () => {
+  const directory = await Deno.makeTempDir();
+  const one = join(directory, "one.ts");
+  const two = join(directory, "two.ts");
+  await Deno.writeTextFile(one, "1");
+  await Deno.writeTextFile(two, "1");
+  const original = globalThis.setTimeout;
+  const noticed = Promise.withResolvers<readonly string[]>();
+  const watch = new ReloadWatch({ changed: noticed.resolve, failed: noticed.reject });
+  try {
+    const begun = watch.watch([one]);
+    await Promise.all([begun, watch.watch([two])]);
+    await Deno.writeTextFile(one, "22");
+    await Deno.writeTextFile(two, "22");
+    assert.deepEqual(await within(noticed.promise, () => "no change was noticed"), [two]);
+    watch.stop();
+    let armed = 0;
+    globalThis.setTimeout = ((...args: Parameters<typeof setTimeout>) => {
+      armed++;
+      return original(...args);
+    }) as typeof setTimeout;
+    const last = watch.watch([one]);
+    watch.stop();
+    await last;
+    assert.equal(armed, 0, "a look is still to be taken");
+  } finally {
+    globalThis.setTimeout = original;
+    watch.stop();
+    await Deno.remove(directory, { recursive: true });
+  }
+});
