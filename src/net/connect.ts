@@ -4,6 +4,7 @@
  * @module
  */
 
+import { setImmediate } from "node:timers";
 import { asError, BackendTimeoutError, ConnectError } from "../core/errors.ts";
 
 /** Where to, and how. */
@@ -39,7 +40,7 @@ export interface Dialed {
  */
 export async function dial(options: DialOptions): Promise<Dialed> {
   const { hostname, port, signal } = options;
-  const tcp = await Deno.connect({ hostname, port, signal }).catch((error: unknown) => {
+  const tcp = await connectTcp(hostname, port, signal).catch((error: unknown) => {
     signal?.throwIfAborted();
     throw connectFailure(asError(error), hostname, port);
   });
@@ -65,6 +66,36 @@ export async function dial(options: DialOptions): Promise<Dialed> {
     throw tlsFailure(asError(error), hostname, port);
   } finally {
     signal?.removeEventListener("abort", abort);
+  }
+}
+
+/**
+ * The runtime forgets a connection that is there already when its signal is given, and never closes it.
+ * So the attempt ends a turn of the event loop later: what was there by then has come out.
+ */
+async function connectTcp(
+  hostname: string,
+  port: number,
+  signal: AbortSignal | undefined,
+): Promise<Deno.TcpConn> {
+  if (signal === undefined) return await Deno.connect({ hostname, port });
+  signal.throwIfAborted();
+  const end = new AbortController();
+  let isOver = false;
+  const abort = () => {
+    setImmediate(() => {
+      if (!isOver) end.abort(signal.reason);
+    });
+  };
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    const conn = await Deno.connect({ hostname, port, signal: end.signal });
+    if (!signal.aborted) return conn;
+    closeQuietly(conn);
+    throw signal.reason;
+  } finally {
+    isOver = true;
+    signal.removeEventListener("abort", abort);
   }
 }
 

@@ -503,6 +503,28 @@ Deno.test("WAS-22 a request given up while it gets its connection ends there", a
   }
 });
 
+Deno.test("WAS-22 connections that are there when nobody wants them any more are closed", async () => {
+  let open = 0;
+  await using backend = rawBackend(async (conn) => {
+    open++;
+    await conn.drained();
+    open--;
+  });
+  await using client = new HttpClient();
+  const hang = { method: "GET", url: `${backend.origin}/`, headers: [], body: null };
+  // given up at any moment of connecting, which takes about as long
+  for (let round = 0; round < 100; round++) {
+    const asked = Array.from({ length: 20 }, (_, i) => {
+      const stop = new Stop();
+      setTimeout(() => stop.abort(), i / 10);
+      return client.send(hang, stop);
+    });
+    for (const { status } of await Promise.all(asked)) equal(status, 1);
+  }
+  deepEqual(client.stats(), { open: 0, busy: 0 });
+  await until("the backend sees the end of all", () => open === 0);
+});
+
 Deno.test("WAS-22 closing the client ends what is under way and leaves nothing open", async () => {
   let taken = false;
   await using backend = rawBackend(async (conn) => {
