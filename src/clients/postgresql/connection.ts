@@ -251,7 +251,10 @@ export class PgConnection implements Poolable {
         const first = socket;
         socket = undefined;
         if (first !== undefined) return first;
-        if (this.#cancelEnd === undefined) throw new Error("The connection is closed");
+        if (this.#cancelEnd === undefined) {
+          // as the driver says it where it knows itself
+          throw Object.assign(new Error("it is closed"), { code: "CONNECTION_CLOSED" });
+        }
         const { signal } = this.#cancelEnd;
         const second = await connect(this.#target, signal);
         // a server that stands still would keep it

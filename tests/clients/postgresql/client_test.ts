@@ -3,6 +3,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import type { DatabaseTarget } from "../../../src/clients/database.ts";
 import { PostgresqlClient } from "../../../src/clients/postgresql/client.ts";
+import { LostConnectionError, PgConnection } from "../../../src/clients/postgresql/connection.ts";
 import { Stop } from "../../../src/core/stop.ts";
 import {
   noPostgresql,
@@ -69,6 +70,19 @@ Deno.test({
         assert.equal((await asked).status, 1);
         assert.deepEqual(await run("select count(*) n from given_up"), [{ n: 0 }]);
         assert.equal(client.stats().busy, 0);
+      },
+    );
+
+    await t.step(
+      "a connection that has ended says that it was lost, so that reads are sent again",
+      async () => {
+        const connection = await PgConnection.open(target, new AbortController().signal);
+        connection.destroy();
+        await connection.closed;
+        await assert.rejects(
+          connection.run("select 1", [], "simple", new Stop()),
+          (error) => error instanceof LostConnectionError && error.message.includes(target.node),
+        );
       },
     );
 
