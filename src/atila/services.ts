@@ -7,6 +7,7 @@
 
 import { pathToFileURL } from "../core/file_path.ts";
 import { isThenable } from "../core/handler.ts";
+import { wac } from "../was/wac.ts";
 import { checkAuthenticate } from "./auth/scheme.ts";
 import type { Authenticate } from "./auth/scheme.ts";
 import type { Atila } from "./atila.ts";
@@ -231,14 +232,16 @@ export class Services {
     }
   }
 
-  /** Remembers a mount that takes time. Its failure belongs to who called for it. */
+  /**
+   * Remembers a mount that takes time. Its failure belongs to who called for it; the log has it as well,
+   * because a start waits for such mounts whether or not anybody else does.
+   */
   #track(result: void | Promise<void>): void | Promise<void> {
     if (result === undefined) return;
-    const done: Promise<void> = result.then(forget, forget);
     const pending = this.#pending;
-    function forget(): void {
-      pending.delete(done);
-    }
+    const done: Promise<void> = result
+      .catch((error) => wac.logger.get("app").trace(error, "mountWith"))
+      .then(() => void pending.delete(done));
     pending.add(done);
     return result;
   }

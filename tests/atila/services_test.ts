@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Atila, type AtilaWas, type ServiceOptions } from "../../src/atila/mod.ts";
 import { wac } from "../../src/was/wac.ts";
+import { recordLogs } from "../_support/log_recorder.ts";
 import { tableOf } from "../_support/mounts.ts";
 import { freePort, until, Workshop } from "../_support/service_process.ts";
 
@@ -266,6 +267,17 @@ Deno.test("SUB-07 SUB-10 a service is taken away, or mounted again, while it is 
   await assert.rejects(async () => await failing, /no database/);
   assert.equal(await gone, true);
   assert.deepEqual(log, [], "what was never mounted is not unmounted");
+});
+
+Deno.test("SUB-06 the failure of a mount that nobody waits for stands in the log", async () => {
+  using recorded = recordLogs();
+  const app = new Atila(here);
+  app.mountWith("services/nowhere.ts");
+  app.mountWith({ mount: () => Promise.reject(new Error("no database")) });
+  await app.lifecycle("beforeMount");
+  const told = recorded.entries.map(({ type, text }) => `${type} ${text}`).join("\n");
+  assert.match(told, /^expt Error: no database$/m);
+  assert.match(told, /Module not found .*nowhere\.ts/);
 });
 
 Deno.test("SUB-09 SUB-10 HOOK-19 HOOK-20 EVT-11 services in a real server with the reloader", async () => {
