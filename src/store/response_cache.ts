@@ -79,6 +79,8 @@ export class ResponseCache implements AsyncDisposable {
   /** The one used longest ago comes first. */
   readonly #memory = new Map<string, CacheEntry>();
   readonly #writes = new Set<Promise<unknown>>();
+  /** What is being compressed in a thread, unless something newer has come since. */
+  readonly #zipping = new Map<string, CacheEntry>();
   #bytes = 0;
   #sweptAt: number;
   #memoryHits = 0;
@@ -162,19 +164,17 @@ export class ResponseCache implements AsyncDisposable {
       gzipped,
       body,
     };
+    this.#zipping.delete(key);
     if (!gzipped) this.#keep({ ...entry, body: body.slice() });
     else if (body.length <= SYNC_BYTES) this.#keep({ ...entry, body: gzipSync(body) });
-    else {
-      // in a thread: that much would make other requests wait
-      this.#track(
-        inThread(gzip, body.slice()).then((small) => this.#keep({ ...entry, body: small })),
-      );
-    }
+    // in a thread: that much would make other requests wait
+    else this.#track(this.#keepZipped({ ...entry, body: body.slice() }));
     return true;
   }
 
   /** Forgets a response. */
   async delete(key: string): Promise<void> {
+    this.#zipping.delete(key);
     this.#forget(key);
     await this.#disk?.delete(key);
   }
@@ -198,6 +198,15 @@ export class ResponseCache implements AsyncDisposable {
     await this.settled();
     this.#memory.clear();
     this.#bytes = 0;
+  }
+
+  async #keepZipped(entry: CacheEntry): Promise<void> {
+    const { key } = entry;
+    this.#zipping.set(key, entry);
+    const body = await inThread(gzip, entry.body);
+    if (this.#zipping.get(key) !== entry) return;
+    this.#zipping.delete(key);
+    this.#keep({ ...entry, body });
   }
 
   #keep(entry: CacheEntry): void {

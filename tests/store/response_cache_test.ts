@@ -173,6 +173,26 @@ Deno.test("CACHE-04 what happens to an entry on disk happens in the order it was
   });
 });
 
+Deno.test("CACHE-04 a text that takes long to compress does not replace what came after it", async () => {
+  await using cache = new ResponseCache({ memmax: 1_000_000 });
+  const long = response("long ".repeat(40_000));
+  cache.store("newer", noHeaders, long);
+  cache.store("newer", noHeaders, response("short"));
+  cache.store("last", noHeaders, long);
+  cache.store("last", noHeaders, response("last ".repeat(40_000)));
+  cache.store("deleted", noHeaders, long);
+  await cache.delete("deleted");
+  await cache.settled();
+  const start = async (key: string) => {
+    const found = await cache.lookup(key, noHeaders);
+    return found && text(found.body).slice(0, 5);
+  };
+  assert.deepEqual(
+    [await start("newer"), await start("last"), await start("deleted")],
+    ["short", "last ", undefined],
+  );
+});
+
 Deno.test("CACHE-04 entries on disk survive a restart and are shared by all who use the directory", async () => {
   await directory(async (path) => {
     const options = { diskmax: 1_000_000, path, workers: 2 };
