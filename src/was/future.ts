@@ -287,13 +287,14 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
    *
    * @param seconds Default 60; 0 or less forgets what is kept.
    * @param cacheIf Status codes to keep. Default only 200.
-   * @throws {Error} before a dispatch.
+   * @throws {Error} before a dispatch. @throws {RangeError} when `seconds` is no number.
    */
   cache(seconds = 60, cacheIf?: readonly number[]): this {
     if (!this.#dispatched) throw new Error("Cannot cache a future: call dispatch first");
+    checkCaching(seconds, cacheIf);
     if (this.#settled !== undefined) this.#settled.cache(seconds, cacheIf);
     else {
-      this.#caching = { seconds: checkedCacheSeconds(seconds), codes: cacheIf };
+      this.#caching = { seconds, codes: cacheIf };
       if (seconds > 0) this.share();
     }
     return this;
@@ -594,9 +595,19 @@ function keyFrom(cacheable: Cacheable | undefined): string | undefined {
   }
 }
 
-function checkedCacheSeconds(seconds: number): number {
-  if (typeof seconds === "number" && !Number.isNaN(seconds)) return seconds;
-  throw new RangeError(`Cannot keep a result for ${String(seconds)} seconds`);
+/**
+ * Checks what a result is to be kept by: when it is there, nobody could be told what is wrong.
+ *
+ * @throws {RangeError} unless the seconds are a number. @throws {TypeError} unless the codes are a
+ * list. @internal
+ */
+export function checkCaching(seconds: number, cacheIf: readonly number[] | undefined): void {
+  if (typeof seconds !== "number" || Number.isNaN(seconds)) {
+    throw new RangeError(`Cannot keep a result for ${String(seconds)} seconds`);
+  }
+  if (cacheIf !== undefined && !Array.isArray(cacheIf)) {
+    throw new TypeError(`Cannot keep a result: cacheIf is a list of codes, not ${String(cacheIf)}`);
+  }
 }
 
 function checkedSeconds(seconds: number): number {

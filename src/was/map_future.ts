@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { DispatchOptions, Future, OrThrowArguments } from "./future.ts";
+import {
+  checkCaching,
+  type DispatchOptions,
+  type Future,
+  type OrThrowArguments,
+} from "./future.ts";
 import type { Result } from "./result.ts";
 import { Results } from "./results.ts";
 
@@ -43,8 +48,10 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
    *
    * @param seconds Default 60; 0 or less forgets what is kept.
    * @param cacheIf Status codes to keep. Default only 200.
+   * @throws {RangeError} when `seconds` is no number.
    */
   cache(seconds = 60, cacheIf?: readonly number[]): this {
+    checkCaching(seconds, cacheIf);
     if (seconds > 0) { for (const future of this.#futures) future.share(); }
     // the members never reject
     const arrivals = this.#futures.map((future) => future.dispatch());

@@ -3,6 +3,7 @@ import { mock } from "node:test";
 import type { Outcome } from "../../src/clients/contract.ts";
 import { BackendTimeoutError, HttpError } from "../../src/core/errors.ts";
 import { failedOutcome, Future, type FutureInit } from "../../src/was/future.ts";
+import { MapFuture } from "../../src/was/map_future.ts";
 import type { Result } from "../../src/was/result.ts";
 
 function outcomeOf(data: unknown, statusCode = 200): Outcome {
@@ -182,6 +183,28 @@ Deno.test("RES-18 cache before a dispatch is refused; without a key nothing is k
   equal(result.cache(10), result);
   equal(result.cached, false);
   throws(() => result.cache(NaN), RangeError);
+});
+
+Deno.test("RES-18 what a result cannot be kept by is said at once, and not to nobody when it is there", async () => {
+  const unhandled: string[] = [];
+  const note = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    unhandled.push(String(event.reason));
+  };
+  addEventListener("unhandledrejection", note);
+  for (const [seconds, codes] of [[NaN, [200]], ["5", [200]], [5, 200]] as never[][]) {
+    const { future } = futureOf(outcomeOf(1));
+    const map = new MapFuture([futureOf(outcomeOf(1)).future]);
+    for (const one of [future, map]) {
+      throws(() => one.dispatch(10, { cache: seconds, cacheIf: codes }), /Cannot keep a result/);
+    }
+    throws(() => map.cache(seconds, codes), /Cannot keep a result/);
+    equal((await future).status, 3);
+    equal((await map).length, 1);
+  }
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  removeEventListener("unhandledrejection", note);
+  deepEqual(unhandled, []);
 });
 
 Deno.test("WAS-15 a filter changes the result before anyone gets it, unless it failed", async () => {
