@@ -118,8 +118,9 @@ class BoxState {
 
   clear(): void {
     this.#owner.checkOpen(this.cookie.label);
+    const messages = this.#load();
     this.#isChanged ||= this.#stored.size > 0;
-    this.#messages = [];
+    messages.length = 0;
   }
 
   commit(): string | undefined {

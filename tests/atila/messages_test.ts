@@ -154,6 +154,26 @@ Deno.test("MBX-04 MBX-05 messages are found by an extra value or a category, and
   assert.deepEqual(await run(texts), ["b", "d"]);
 });
 
+Deno.test("MBX-05 clearing removes what came, also where nobody has read it before", async () => {
+  const { visitor, run } = visit();
+  const send = (was: AtilaWas) => {
+    was.mbox.send("a");
+    was.mbox.send("b", "info", { valid: 600 });
+  };
+  await run(send);
+  await run((was) => was.mbox.clear());
+  assert.match(visitor.lines.join(), /Max-Age=0/);
+  assert.deepEqual(await run(texts), []);
+  await run(send);
+  await run((was) => {
+    was.mbox.clear();
+    was.mbox.send("c");
+  });
+  assert.deepEqual(await run(texts), ["c"]);
+  await run((was) => was.mbox.clear());
+  assert.deepEqual(visitor.lines, [], "where nothing came nothing is removed");
+});
+
 Deno.test("MBX-06 what is sent and read in one request never touches the cookie", async () => {
   const { app, visitor, run } = visit();
   const long = "x".repeat(100_000);
