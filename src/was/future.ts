@@ -636,9 +636,9 @@ function dataOf<T>(result: Result<T>, status: string | number): T {
 
 /**
  * Keeps a rejection nobody waits for from ending the process: the failure is in the log already, and
- * whoever does wait still gets it.
+ * whoever does wait still gets it. @internal
  */
-function quiet<R>(promise: Promise<R>): Promise<R> {
+export function quiet<R>(promise: Promise<R>): Promise<R> {
   promise.catch(() => {});
   return promise;
 }

@@ -9,6 +9,7 @@ import {
   type DispatchOptions,
   type Future,
   type OrThrowArguments,
+  quiet,
 } from "./future.ts";
 import type { Result } from "./result.ts";
 import { Results } from "./results.ts";
@@ -119,10 +120,4 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
   #all(wait: (future: Future<T>) => Promise<Result<T>>): Promise<Results<T>> {
     return quiet(Promise.all(this.#futures.map(wait)).then((results) => new Results(results)));
   }
-}
-
-/** Keeps a rejection nobody waits for from ending the process; whoever does wait still gets it. */
-function quiet<R>(promise: Promise<R>): Promise<R> {
-  promise.catch(() => {});
-  return promise;
 }

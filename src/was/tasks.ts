@@ -8,6 +8,7 @@ import {
   DEFAULT_TIMEOUT_SECONDS,
   type DispatchOptions,
   type Future,
+  quiet,
   type RowOf,
 } from "./future.ts";
 import type { MapFuture } from "./map_future.ts";
@@ -57,26 +58,26 @@ export class Tasks implements Iterable<Task>, PromiseLike<(Result | Results)[]> 
     timeout: number = this.#timeout,
     options: DispatchOptions = this.#options,
   ): Promise<(Result | Results)[]> {
-    return Promise.all(
+    return all(
       this.#futures.map((one): Promise<Result | Results> => one.dispatch(timeout, options)),
     );
   }
 
   /** Waits for completion only. @throws the error of the first that failed, unless told not to. */
-  async wait(timeout: number = this.#timeout, reraise = true): Promise<void> {
-    await Promise.all(this.#futures.map((one) => one.wait(timeout, reraise)));
+  wait(timeout: number = this.#timeout, reraise = true): Promise<void> {
+    return quiet(all(this.#futures.map((one) => one.wait(timeout, reraise))).then(() => {}));
   }
 
   /** Data of all. @throws {HttpError} 502 when one has failed. */
   fetch(timeout: number = this.#timeout): Promise<unknown[]> {
-    return Promise.all(
+    return all(
       this.#futures.map((one): Promise<unknown> => one.dataOrThrow(undefined, timeout)),
     );
   }
 
   /** First rows of all. @throws {HttpError} 502 when one has failed, 404 when one has no row. */
   one(timeout: number = this.#timeout): Promise<RowOf<unknown>[]> {
-    return Promise.all(this.#futures.map((one): Promise<RowOf<unknown>> => {
+    return all(this.#futures.map((one): Promise<RowOf<unknown>> => {
       if (!("oneOrThrow" in one)) throw new TypeError("Cannot take one row of many members");
       return one.oneOrThrow(undefined, timeout);
     }));
@@ -99,4 +100,9 @@ export class Tasks implements Iterable<Task>, PromiseLike<(Result | Results)[]> 
   ): Promise<A | B> {
     return this.dispatch().then(onResults, onError);
   }
+}
+
+/** As with one future, a failure may come before somebody waits for it. */
+function all<R>(promises: readonly Promise<R>[]): Promise<R[]> {
+  return quiet(Promise.all(promises));
 }

@@ -5,6 +5,7 @@ import { BackendTimeoutError, HttpError } from "../../src/core/errors.ts";
 import { failedOutcome, Future, type FutureInit } from "../../src/was/future.ts";
 import { MapFuture } from "../../src/was/map_future.ts";
 import type { Result } from "../../src/was/result.ts";
+import { Tasks } from "../../src/was/tasks.ts";
 
 function outcomeOf(data: unknown, statusCode = 200): Outcome {
   return { status: 3, statusCode, reason: "OK", headers: new Headers(), content: null, data };
@@ -273,6 +274,26 @@ Deno.test("RES-01 nothing about a future is ever an unhandled rejection", async 
   await new Promise((resolve) => setTimeout(resolve, 10));
   globalThis.removeEventListener("unhandledrejection", listener);
   deepEqual(rejections, []);
+});
+
+Deno.test("RES-01 tasks that fail before somebody waits for them are no unhandled rejection either", async () => {
+  const rejections: unknown[] = [];
+  const listener = (event: PromiseRejectionEvent) => {
+    event.preventDefault();
+    rejections.push(event.reason);
+  };
+  globalThis.addEventListener("unhandledrejection", listener);
+  const tasks = new Tasks([futureOf(REFUSED).future, new MapFuture([futureOf(REFUSED).future])]);
+  const asked: Promise<unknown>[] = [
+    tasks.dispatch(1, { reraise: true }),
+    tasks.wait(),
+    tasks.fetch(),
+  ];
+  asked.push(new Tasks([futureOf(REFUSED).future]).one());
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  globalThis.removeEventListener("unhandledrejection", listener);
+  deepEqual(rejections, []);
+  for (const one of asked) await rejects(one);
 });
 
 Deno.test("LOG-18 a failure is noted with status and place, a success is not", async () => {
