@@ -4,6 +4,7 @@
  * @module
  */
 
+import { asError } from "../../core/errors.ts";
 import { join } from "../../core/file_path.ts";
 import { readInstance } from "../instance/instance_file.ts";
 import { daemonPid } from "../instance/pid_file.ts";
@@ -19,28 +20,40 @@ export interface Instance {
   readonly seconds: number | undefined;
   /** Where it serves, such as `127.0.0.1 port 5000`; `""` when that is unknown. */
   readonly serving: string;
+  /** Why nothing can be said about it, such as files of another user. */
+  readonly problem?: string;
 }
 
 /** All services that have a runtime directory, by name. */
 export async function listInstances(base: string = getVarBase()): Promise<Instance[]> {
   const instances: Instance[] = [];
   for (const name of await directories(base)) {
-    const path = join(base, name);
-    const pid = await daemonPid(path);
-    const facts = pid === undefined ? undefined : await readInstance(path);
-    const known = facts?.pid === pid ? facts : undefined;
-    instances.push({
-      name,
-      pid,
-      seconds: known && (Date.now() - known.startedAt) / 1000,
-      serving: known ? `${known.address} port ${known.port}` : "",
-    });
+    try {
+      instances.push(await instanceOf(name, join(base, name)));
+    } catch (error) {
+      // The others are none the worse for it.
+      const { message: problem } = asError(error);
+      instances.push({ name, pid: undefined, seconds: undefined, serving: "", problem });
+    }
   }
   return instances;
 }
 
-/** One line about a service: `running for 2 h 5 m, pid 4711` or `stopped`. */
-export function describeInstance({ pid, seconds, serving }: Instance): string {
+async function instanceOf(name: string, path: string): Promise<Instance> {
+  const pid = await daemonPid(path);
+  const facts = pid === undefined ? undefined : await readInstance(path);
+  const known = facts?.pid === pid ? facts : undefined;
+  return {
+    name,
+    pid,
+    seconds: known && (Date.now() - known.startedAt) / 1000,
+    serving: known ? `${known.address} port ${known.port}` : "",
+  };
+}
+
+/** One line about a service: `running for 2 h 5 m, pid 4711`, `stopped`, or why that is unknown. */
+export function describeInstance({ pid, seconds, serving, problem }: Instance): string {
+  if (problem !== undefined) return `unknown: ${problem}`;
   if (pid === undefined) return "stopped";
   const parts = [seconds === undefined ? "running" : `running for ${duration(seconds)}`];
   parts.push(`pid ${pid}`);

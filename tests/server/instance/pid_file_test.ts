@@ -3,7 +3,11 @@ import { join } from "node:path";
 import { daemonPid, PidFile } from "../../../src/server/instance/pid_file.ts";
 import { makeVarDirectory } from "../../../src/server/instance/var_directory.ts";
 import { VAR_ENV } from "../../../src/server/paths.ts";
-import { describeInstance, duration } from "../../../src/server/commands/list_instances.ts";
+import {
+  describeInstance,
+  duration,
+  listInstances,
+} from "../../../src/server/commands/list_instances.ts";
 
 Deno.test("SRV-20 one process holds the pid file, and a stale one blocks nothing", async () => {
   const directory = await Deno.makeTempDir();
@@ -89,5 +93,19 @@ Deno.test("SRV-20 a pid file that is gone, or another daemon's by now, stays as 
     await assert.rejects(Deno.stat(path), Deno.errors.NotFound);
   } finally {
     await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("CLI-05 a service about which nothing can be said does not keep others from the list", async () => {
+  const base = await Deno.makeTempDir();
+  try {
+    for (const name of ["alpha", "beta"]) await Deno.mkdir(join(base, name));
+    using file = await Deno.create(join(base, "alpha", "daemon.pid"));
+    await file.lock(true);
+    const told = (await listInstances(base)).map((one) => `${one.name} ${describeInstance(one)}`);
+    assert.match(told[0]!, /^alpha unknown: .*holds no process id$/);
+    assert.deepEqual(told.slice(1), ["beta stopped"]);
+  } finally {
+    await Deno.remove(base, { recursive: true });
   }
 });
