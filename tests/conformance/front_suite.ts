@@ -405,6 +405,25 @@ export function frontSuite(kind: "fast" | "edge"): void {
     assert.equal(await outcome.promise, "failed");
   });
 
+  test("HTTP-35 a client that leaves a body half read leaves no socket", async () => {
+    if (Deno.build.os !== "linux") return;
+    const readers: ReadableStreamDefaultReader<Uint8Array>[] = [];
+    await using server = await startTestFront(kind, async (req) => {
+      const reader = req.body!.getReader();
+      readers.push(reader);
+      await reader.read();
+      return new Response("enough");
+    });
+    const before = openSockets();
+    for (let count = 0; count < 20; count++) {
+      using client = await RawClient.connect(server.port);
+      await client.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 20000\r\n\r\npart`);
+      await client.until(/enough$/);
+    }
+    await eventually(() => openSockets() <= before, "the sockets are closed");
+    for (const reader of readers) await assert.rejects(reader.read(), "half a body is none");
+  });
+
   test("HTTP-35 whoever reads on after the answer hears that no more of the body comes", async () => {
     // The first is too long to keep the connection for, the second may still come.
     for (const length of [600_000, 6000]) {
@@ -1041,3 +1060,17 @@ function factsOf(ctx: RequestContext): Record<string, unknown> {
 }
 
 export type { TestFront };
+
+/** Sockets of this process. */
+function openSockets(): number {
+  let count = 0;
+  for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+    try {
+      if (Deno.readLinkSync(`/proc/self/fd/${name}`).startsWith("socket:")) count++;
+    } catch (error) {
+      // The directory itself was open while it was read.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+  return count;
+}

@@ -21,7 +21,7 @@ import {
 import { isNativeStream, peekBody, type PeekedBody } from "./body_peek.ts";
 import { ConnectionEstimate } from "./connection_estimate.ts";
 import { FastContext, type FastShare, PeerNumbers } from "./fast_context.ts";
-import { guardRequest, type RequestGuard } from "./guarded_request.ts";
+import { guardRequest, type LeavableBody, type RequestGuard } from "./guarded_request.ts";
 import { CutError, guardStream } from "./guarded_response.ts";
 import { deadline, delay } from "./deadline.ts";
 import { peekHeader } from "./header_peek.ts";
@@ -214,6 +214,7 @@ class FastFront implements Front {
     try {
       result = this.#handler(req, ctx);
     } catch (error) {
+      upload?.answered(ctx);
       return this.#failed(error);
     }
     if (isThenable(result)) return this.#answerLater(result, method, ctx, upload);
@@ -233,6 +234,7 @@ class FastFront implements Front {
       this.#running.add(late);
       const failed = (error: unknown) => {
         upload?.over();
+        upload?.answered(ctx);
         const res = this.#failed(error);
         if (this.#running.delete(late)) resolve(res);
       };
@@ -259,6 +261,7 @@ class FastFront implements Front {
     ctx: FastContext,
     upload: FastUpload | undefined,
   ): Response {
+    upload?.answered(ctx);
     const content = peekBody(res);
     if (method === "HEAD") return this.#last(this.#headOf(res, content), ctx);
     const source = content === undefined ? res.body : null;
@@ -412,12 +415,19 @@ class FastFront implements Front {
 class FastUpload implements RequestGuard, Upload {
   isOver = false;
   isCounted = false;
+  body: LeavableBody | undefined = undefined;
 
   constructor(
     readonly watch: StallWatch,
     readonly uploads: Uploads,
     readonly stalled: () => void,
   ) {}
+
+  /** The response is there. */
+  answered(ctx: FastContext): void {
+    const { body } = this;
+    if (body?.isOpen) ctx.completion.then(() => body.leave());
+  }
 
   over(): void {
     if (!this.isOver) this.uploads.end(this);

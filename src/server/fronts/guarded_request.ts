@@ -16,6 +16,19 @@ export interface RequestGuard {
   stalled(): void;
   /** Called when reading has ended, at the end of the body or before. May be called more than once. */
   over(): void;
+  /** The body, where it is given as a stream. */
+  body: LeavableBody | undefined;
+}
+
+/** A body that may be left before its end. */
+export interface LeavableBody {
+  /** False when it has been read to an end, good or bad. */
+  readonly isOpen: boolean;
+  /**
+   * Ends it unless somebody waits for it. For when the response is out: the runtime would keep the
+   * connection, also after its client has left, until the collector finds the stream.
+   */
+  leave(): void;
 }
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -44,7 +57,7 @@ class GuardedRequest extends Request {
     const source = super.body;
     const guard = guards.get(this);
     if (source === null || guard === undefined || source.locked) return source;
-    const stream = new ReadableStream(new GuardedBody(source, guard), NOTHING_AHEAD);
+    const stream = new ReadableStream(guard.body = new GuardedBody(source, guard), NOTHING_AHEAD);
     streams.set(this, stream);
     return stream;
   }
@@ -132,7 +145,7 @@ function deadline<T>(req: Request, reading: Promise<T>): Promise<T> {
 }
 
 /** Gives the chunks of a body as they are asked for, and fails when one takes too long. */
-class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer {
+class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer, LeavableBody {
   place = -1;
   movedAt = 0;
   readonly #source: ReadableStream<Bytes>;
@@ -145,40 +158,61 @@ class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer {
     this.#guard = guard;
   }
 
+  start(controller: ReadableStreamDefaultController<Bytes>): void {
+    this.#controller = controller;
+  }
+
   async pull(controller: ReadableStreamDefaultController<Bytes>): Promise<void> {
     // The source is locked with the first read only: until then the request may be cloned.
     const reader = this.#reader ??= this.#source.getReader();
-    this.#controller = controller;
     this.movedAt = performance.now();
     this.#guard.watch.add(this);
     try {
       const { done, value } = await reader.read();
       if (done) this.#guard.over();
       if (this.#controller === undefined) return;
-      if (done) controller.close();
-      else controller.enqueue(value);
+      if (done) {
+        this.#controller = undefined;
+        controller.close();
+      } else {
+        controller.enqueue(value);
+      }
     } catch (error) {
       this.#guard.over();
       if (this.#controller !== undefined) controller.error(error);
+      this.#controller = undefined;
     } finally {
       this.#guard.watch.remove(this);
     }
   }
 
   async cancel(reason: unknown): Promise<void> {
+    this.#controller = undefined;
     this.#guard.watch.remove(this);
     this.#guard.over();
     await (this.#reader ?? this.#source).cancel(reason);
   }
 
   stalled(): void {
-    const controller = this.#controller;
-    this.#controller = undefined;
-    const error = stalledError();
-    controller?.error(error);
     this.#guard.stalled();
+    this.#breakOff(stalledError());
+  }
+
+  get isOpen(): boolean {
+    return this.#controller !== undefined;
+  }
+
+  leave(): void {
+    if (this.place === -1) this.#breakOff(new HttpError(400, "The request has been answered"));
+  }
+
+  #breakOff(error: HttpError): void {
+    const controller = this.#controller;
+    if (controller === undefined) return;
+    this.#controller = undefined;
+    controller.error(error);
     this.#guard.over();
-    // The runtime closes the connection with the response; there is nobody left to tell of a failure.
-    this.#reader?.cancel(error).catch(() => {});
+    // The connection ends with the response; there is nobody left to tell of a failure.
+    (this.#reader ?? this.#source).cancel(error).catch(() => {});
   }
 }
