@@ -230,20 +230,25 @@ export class Balancer<M extends Upstream> {
     );
   }
 
-  /** A request goes to a member. It must be ended by {@link end}. */
-  begin(state: MemberState<M>): void {
+  /** A request goes to a member. It must be ended by {@link end}, which takes what this returns. */
+  begin(state: MemberState<M>): number {
     state.busy++;
     state.requests++;
-    state.breaker?.begin(this.#now());
+    return state.breaker?.begin(this.#now()) ?? 0;
   }
 
   /** How a request to a member ended: `given-up` says nothing about the member. */
-  end(state: MemberState<M>, how: "answered" | "failed" | "given-up", error?: Error): void {
+  end(
+    state: MemberState<M>,
+    begun: number,
+    how: "answered" | "failed" | "given-up",
+    error?: Error,
+  ): void {
     state.busy--;
     const { breaker, ejection } = state;
-    if (how === "given-up") return breaker?.abandon();
+    if (how === "given-up") return breaker?.abandon(begun);
     if (how === "answered") {
-      breaker?.succeed();
+      breaker?.succeed(begun);
       if (ejection?.marked) ejection.succeed(this.#now());
       if (this.#troubled) this.#look();
       return;
@@ -251,7 +256,7 @@ export class Balancer<M extends Upstream> {
     const now = this.#now();
     state.failures++;
     state.lastError = error?.message;
-    breaker?.fail(now);
+    breaker?.fail(begun, now);
     ejection?.fail(now);
     this.#troubled = true;
   }

@@ -30,6 +30,8 @@ export class Breaker {
   #until = 0;
   #times = 0;
   #trying = 0;
+  /** How often it has been half-open. */
+  #period = 0;
 
   /** Makes a closed one. */
   constructor(options: BreakerOptions = {}) {
@@ -51,27 +53,34 @@ export class Breaker {
     return this.#trying < this.#trials;
   }
 
-  /** A request goes. It must be ended by {@link succeed}, {@link fail} or {@link abandon}. */
-  begin(now: number): void {
-    if (this.#state === "open" && now >= this.#until) this.#state = "half-open";
-    if (this.#state === "half-open") this.#trying++;
+  /**
+   * A request goes. It must be ended by {@link succeed}, {@link fail} or {@link abandon}, which take
+   * what this returns: once it has opened, only trials of the present say how the member is.
+   *
+   * @param now Milliseconds.
+   */
+  begin(now: number): number {
+    if (this.#state === "open" && now >= this.#until) {
+      this.#state = "half-open";
+      this.#period++;
+    }
+    if (this.#state !== "half-open") return 0;
+    this.#trying++;
+    return this.#period;
   }
 
   /** It was answered. */
-  succeed(): void {
+  succeed(begun: number): void {
+    if (this.#isOld(begun)) return;
     this.#failures = 0;
-    this.#end();
-    if (this.#state !== "half-open") return;
-    this.reset();
+    if (this.#state === "half-open") this.reset();
   }
 
   /** It failed. @param now Milliseconds. */
-  fail(now: number): void {
-    this.#end();
+  fail(begun: number, now: number): void {
+    if (this.#isOld(begun)) return;
     this.#failures++;
-    const opens = this.#state === "half-open" ||
-      (this.#state === "closed" && this.#failures >= this.#fails);
-    if (!opens) return;
+    if (this.#state === "closed" && this.#failures < this.#fails) return;
     this.#state = "open";
     this.#trying = 0;
     this.#until = now + Math.min(this.#maxOpenMs, this.#openMs * 2 ** Math.min(this.#times, 20));
@@ -79,8 +88,8 @@ export class Breaker {
   }
 
   /** It was given up, which says nothing about the member. */
-  abandon(): void {
-    this.#end();
+  abandon(begun: number): void {
+    if (this.#state === "half-open" && !this.#isOld(begun)) this.#trying--;
   }
 
   /** Closes it, as if nothing had been. */
@@ -91,7 +100,9 @@ export class Breaker {
     this.#trying = 0;
   }
 
-  #end(): void {
-    if (this.#trying > 0) this.#trying--;
+  /** Whether a request was begun before what happens now, and is no trial. */
+  #isOld(begun: number): boolean {
+    if (this.#state === "closed") return false;
+    return this.#state === "open" || begun !== this.#period;
   }
 }

@@ -153,7 +153,7 @@ function attempt<M extends Upstream, A extends Attempt>(
   state: MemberState<M>,
   signal: StopSignal,
 ): Promise<A> | A {
-  balancer.begin(state);
+  const begun = balancer.begin(state);
   let asked: Promise<A> | A;
   try {
     asked = delivery.ask(state.member, signal);
@@ -163,12 +163,13 @@ function attempt<M extends Upstream, A extends Attempt>(
   const end = (outcome: A): A => {
     const isGivenUp = outcome.status === 1 && signal.reason === HEDGED;
     const isFault = !isGivenUp && isMemberFault(outcome, balancer.failureCodes);
-    balancer.end(state, isGivenUp ? "given-up" : isFault ? "failed" : "answered", outcome.error);
+    const how = isGivenUp ? "given-up" : isFault ? "failed" : "answered";
+    balancer.end(state, begun, how, outcome.error);
     return outcome;
   };
   if (!(asked instanceof Promise)) return end(asked);
   return asked.then(end, (error) => {
-    balancer.end(state, "given-up");
+    balancer.end(state, begun, "given-up");
     throw error;
   });
 }

@@ -13,9 +13,9 @@ function simulation(names: string, options: BalancerOptions = {}) {
   const request = (ok: (node: string) => boolean): string => {
     const state = balancer.choose();
     if (state === undefined) return "";
-    balancer.begin(state);
+    const begun = balancer.begin(state);
     const { node } = state.member;
-    balancer.end(state, ok(node) ? "answered" : "failed", new Error(`${node} is down`));
+    balancer.end(state, begun, ok(node) ? "answered" : "failed", new Error(`${node} is down`));
     return node;
   };
   const requests = (count: number, ok: (node: string) => boolean) =>
@@ -85,13 +85,11 @@ Deno.test("OPS-03 a breaker opens, lets one request try, closes or stays open fo
   const breaker = new Breaker({ fails: 3, openMs: 100, maxOpenMs: 300 });
   const fail = () => {
     assert.ok(breaker.allows(now));
-    breaker.begin(now);
-    breaker.fail(now);
+    breaker.fail(breaker.begin(now), now);
   };
   fail();
   fail();
-  breaker.begin(now);
-  breaker.succeed();
+  breaker.succeed(breaker.begin(now));
   fail();
   fail();
   assert.equal(breaker.state, "closed", "three in a row");
@@ -100,19 +98,39 @@ Deno.test("OPS-03 a breaker opens, lets one request try, closes or stays open fo
   assert.equal(breaker.allows(now + 99), false);
   for (const openMs of [200, 300, 300]) {
     now += 300;
-    breaker.begin(now);
+    const trial = breaker.begin(now);
     assert.equal(breaker.state, "half-open");
     assert.equal(breaker.allows(now), false, "one at a time");
-    breaker.fail(now);
+    breaker.fail(trial, now);
     assert.equal(breaker.allows(now + openMs - 1), false);
     assert.equal(breaker.allows(now + openMs), true);
   }
   now += 300;
-  breaker.begin(now);
-  breaker.abandon();
+  breaker.abandon(breaker.begin(now));
   assert.ok(breaker.allows(now), "one that was given up leaves its place to another");
-  breaker.begin(now);
-  breaker.succeed();
+  breaker.succeed(breaker.begin(now));
+  assert.equal(breaker.state, "closed");
+});
+
+Deno.test("OPS-03 requests from before a breaker opened do not answer for its trial", () => {
+  const breaker = new Breaker({ fails: 1, openMs: 100 });
+  const [first, ...late] = Array.from({ length: 6 }, () => breaker.begin(0));
+  breaker.fail(first!, 0);
+  const early = breaker.begin(100);
+  breaker.abandon(late[0]!);
+  assert.equal(breaker.allows(100), false, "its place is taken still");
+  breaker.fail(late[1]!, 100);
+  breaker.succeed(late[2]!);
+  assert.equal(breaker.state, "half-open");
+  breaker.fail(early, 100);
+  breaker.fail(late[3]!, 150);
+  breaker.succeed(late[4]!);
+  assert.equal(breaker.state, "open");
+  assert.equal(breaker.allows(300), true, "doubled once");
+  const last = breaker.begin(300);
+  breaker.abandon(early);
+  assert.equal(breaker.allows(300), false);
+  breaker.succeed(last);
   assert.equal(breaker.state, "closed");
 });
 
