@@ -15,6 +15,8 @@ export interface EngineStart {
   readonly takesOver: boolean;
   /** True in a daemon. */
   readonly daemon: boolean;
+  /** True in the first engine of a supervisor, with which nobody may share the port. Default false. */
+  readonly isFirst?: boolean;
 }
 
 /** What a master tells the worker thread it starts. */

@@ -233,3 +233,32 @@ Deno.test("SRV-20 SRV-21 a daemon whose runtime directory is gone has one engine
     await ended(pid);
   }
 });
+
+Deno.test({
+  name: "SRV-03 of two services that start on one port at once, only one serves",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using workshop = await Workshop.open();
+    const gate = new Gate(workshop);
+    const port = freePort();
+    const options = (name: string) => `{ port: ${port}, workers: 2, name: "${name}" }`;
+    const late = await workshop.script({
+      name: "late.ts",
+      options: options("late"),
+      before: gate.source,
+    });
+    const quick = await workshop.script({ name: "quick.ts", options: options("quick") });
+    await gate.close();
+    const second = workshop.start(late);
+    // Its supervisor has found the port free.
+    await gate.waiting();
+    const first = workshop.start(quick);
+    await first.port();
+    await gate.open();
+    assert.equal(await second.code(), 1);
+    await second.line(
+      new RegExp(`\\[fatal\\] address already in use, cannot start server: 127.0.0.1:${port}$`),
+    );
+    assert.ok((await children(first.pid)).includes((await who(port))!.pid));
+  },
+});

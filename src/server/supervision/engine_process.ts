@@ -28,6 +28,7 @@ import { describeStartFailure } from "../start_failure.ts";
 import { onUncaught } from "../uncaught.ts";
 import { CriticalPointWatch, type Watched } from "./critical_point.ts";
 import { Handover } from "./handover.ts";
+import { isPortShared } from "./listening_sockets.ts";
 import type { EngineReport, Order } from "./messages.ts";
 import { WorkerHost } from "./worker_host.ts";
 
@@ -63,6 +64,8 @@ export async function runEngineProcess(
     body = settings.workers === 1
       ? await ownBody(service, settings, startEngine, start)
       : await hostBody(service, settings, start);
+    // The port was free when the supervisor looked; another service may have been as quick since.
+    if (start.isFirst && isPortShared(body.port)) throw new Deno.errors.AddrInUse();
   } catch (error) {
     const failure = describeStartFailure(error, { address: settings.address, port: start.port });
     // The supervisor writes the line, so that there is exactly one. The report has to be out first.

@@ -39,6 +39,24 @@ export function listeningSockets(ports: readonly number[]): ListeningSocket[] {
   });
 }
 
+/** Whether others listen in the places where this process does. False where the system does not tell. */
+export function isPortShared(port: number): boolean {
+  try {
+    const sockets = listeningSockets([port]);
+    const own = ownDescriptors(sockets);
+    const places = new Set(
+      sockets.filter(({ inode }) => own.has(inode)).map(({ place }) => place),
+    );
+    return sockets.some(({ inode, place }) => places.has(place) && !own.has(inode));
+  } catch (error) {
+    // Another system, or a run without permission to ask this one.
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) {
+      return false;
+    }
+    throw error;
+  }
+}
+
 /** The table up to its last listening socket: these come first, and the others may be very many. */
 function readListening(path: string): string {
   using file = Deno.openSync(path);

@@ -157,7 +157,7 @@ class Supervisor implements Server {
       unsignal();
       unguard();
     };
-    const engine = this.#spawn(false);
+    const engine = this.#spawn(false, false, true);
     this.#current = engine;
     setProcessTitle("master");
     try {
@@ -175,9 +175,9 @@ class Supervisor implements Server {
     this.#release();
   }
 
-  #spawn(reloaded: boolean, takesOver = false): EngineHandle {
+  #spawn(reloaded: boolean, takesOver = false, isFirst = false): EngineHandle {
     const { daemon } = this.#settings;
-    const start = { port: this.port, reloaded, takesOver, daemon };
+    const start = { port: this.port, reloaded, takesOver, daemon, isFirst };
     const engine = new EngineHandle(start, this.#events);
     this.#engines.add(engine);
     return engine;
