@@ -87,11 +87,16 @@ export function errorInfo(options: ErrorOptions): ErrorInfo {
 export function tracebackOf(thrown: unknown): string {
   const parts: string[] = [];
   const seen = new Set<unknown>();
-  for (let next = thrown; next !== undefined && !seen.has(next); next = (next as Error).cause) {
-    seen.add(next);
-    const error = asError(next);
-    parts.push(error.stack ?? String(error));
-    if (!(next instanceof Error)) break;
+  try {
+    for (let next = thrown; next !== undefined && !seen.has(next); next = (next as Error).cause) {
+      seen.add(next);
+      const error = asError(next);
+      parts.push(error.stack ?? String(error));
+      if (error !== next) break;
+    }
+  } catch {
+    // Whatever was thrown may have members that throw themselves.
+    parts.push("an error that cannot be read");
   }
   return parts.join("\nCaused by: ");
 }

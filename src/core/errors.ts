@@ -153,7 +153,12 @@ export function reasonOfAny(code: number): string {
 
 /** Makes an `Error` of whatever was thrown, keeping it as it is where it already is one. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error
-    ? thrown
-    : new Error(`A value that is not an error was thrown: ${String(thrown)}`, { cause: thrown });
+  try {
+    if (thrown instanceof Error) return thrown;
+    const text = `A value that is not an error was thrown: ${String(thrown)}`;
+    return new Error(text, { cause: thrown });
+  } catch {
+    // An object without a prototype, a proxy: not even a text can be had of it.
+    return new Error(`A value that is not an error was thrown: ${typeof thrown} without a text`);
+  }
 }

@@ -5,6 +5,7 @@
  */
 
 import { tracebackOf } from "../core/error_page.ts";
+import { asError } from "../core/errors.ts";
 import type { Log, LogCycle, Logger } from "../core/log.ts";
 import { formatLogEntry } from "../wire/log_line.ts";
 import { STANDARD_CYCLES } from "./log_rotation.ts";
@@ -45,7 +46,8 @@ export function checkNewLog(
 /** Stack of an error with those of its causes, and of the errors an `AggregateError` gathers. */
 export function traceText(error: unknown): string {
   if (error === undefined) return "undefined was thrown, which says nothing about its place";
-  const inner = error instanceof AggregateError ? error.errors : [];
+  const known = asError(error);
+  const inner = known instanceof AggregateError ? known.errors : [];
   return [error, ...inner].map(tracebackOf).join("\nTogether with: ");
 }
 

@@ -7,7 +7,9 @@ import {
   NETWORK_CODES,
   reasonOfAny,
 } from "../../src/core/errors.ts";
+import { tracebackOf } from "../../src/core/error_page.ts";
 import { parseStatus } from "../../src/core/status.ts";
+import { traceText } from "../../src/store/logs_early.ts";
 
 Deno.test("RES-10 the page of error codes and the code agree, both ways", async () => {
   const page = await Deno.readTextFile(new URL("../../docs/errors.md", import.meta.url));
@@ -52,6 +54,35 @@ Deno.test("parseStatus() accepts codes and status strings, nothing else", () => 
   for (const bad of ["", "OK", "99", "600 Odd", "200 a\r\nb", 199, 600, 200.5, NaN]) {
     assert.throws(() => parseStatus(bad), TypeError, String(bad));
   }
+});
+
+/** What a handler may throw, and what nothing can be asked of. */
+function hostileValues(): unknown[] {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const refuse = () => {
+    throw new Error("refused");
+  };
+  return [
+    Object.create(null),
+    proxy,
+    { toString: refuse },
+    new Proxy(new Error("hidden"), { getPrototypeOf: refuse, get: refuse }),
+    Object.defineProperty(new Error("no stack"), "stack", { get: refuse }),
+    Object.defineProperty(new Error("no cause"), "cause", { get: refuse }),
+    new Error("outer", { cause: Object.create(null) }),
+    Symbol("name"),
+  ];
+}
+
+Deno.test("LOG-14 whatever is thrown can be made an error and a trace of", () => {
+  for (const value of hostileValues()) {
+    assert.ok(asError(value) instanceof Error);
+    assert.ok(tracebackOf(value).length > 0);
+    assert.ok(traceText(value).length > 0);
+  }
+  assert.match(tracebackOf(hostileValues().at(-2)), /^Error: outer[^]*Caused by: Error: .*object/);
+  assert.match(asError(Symbol("name")).message, /Symbol\(name\)/);
 });
 
 Deno.test("asError() wraps what is not an error", () => {
