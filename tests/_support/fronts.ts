@@ -124,7 +124,7 @@ export class RawClient implements Disposable {
     await (this.#conn as Deno.TcpConn).closeWrite();
   }
 
-  /** Waits until what was received matches. Fails after ten seconds, or when nothing can come any more. */
+  /** Waits until what was received matches. Fails after half a minute, or when nothing can come any more. */
   async until(pattern: RegExp): Promise<string> {
     await this.#wait(() => pattern.test(this.received), `${pattern}`);
     return this.received;
@@ -163,7 +163,7 @@ export class RawClient implements Disposable {
     const timer = setTimeout(() => {
       isLate = true;
       timeout.resolve();
-    }, 10_000);
+    }, 30_000);
     while (!isMet()) {
       if (isLate || this.ended !== "no") {
         clearTimeout(timer);
@@ -214,7 +214,7 @@ export async function ask(port: number, request: string): Promise<string> {
 
 /** Waits until something holds, looking every few milliseconds; fails after ten seconds. */
 export async function eventually(isTrue: () => boolean, what: string): Promise<void> {
-  const latest = performance.now() + 10_000;
+  const latest = performance.now() + 30_000;
   while (!isTrue()) {
     if (performance.now() > latest) throw new Error(`Never happened: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));

@@ -57,9 +57,12 @@ export class ConnectionEstimate {
         (sum, table) => sum + countEstablished(table, this.#address, this.#port),
         0,
       );
-    } catch {
-      // No /proc, or no permission to read it: the fallback is all there is.
-      this.#isAvailable = false;
+    } catch (error) {
+      // No /proc, or no permission to read it: the fallback is all there is. Anything else may pass.
+      const { NotFound, NotCapable, PermissionDenied } = Deno.errors;
+      this.#isAvailable = ![NotFound, NotCapable, PermissionDenied].some((no) =>
+        error instanceof no
+      );
     }
     const now = performance.now();
     if (this.#nextAt !== Number.POSITIVE_INFINITY) {
