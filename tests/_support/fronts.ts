@@ -212,7 +212,7 @@ export async function ask(port: number, request: string): Promise<string> {
   return await client.end();
 }
 
-/** Waits until something holds, looking every few milliseconds; fails after ten seconds. */
+/** Waits until something holds, looking every few milliseconds; fails after half a minute. */
 export async function eventually(isTrue: () => boolean, what: string): Promise<void> {
   const latest = performance.now() + 30_000;
   while (!isTrue()) {
