@@ -50,8 +50,8 @@ class Gate {
 
 /** Processes below another one. */
 async function children(pid: number): Promise<number[]> {
-  const { stdout } = await new Deno.Command("pgrep", { args: ["-P", String(pid)] }).output();
-  return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "").map(Number);
+  const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
+  return text.split(" ").filter((word) => word !== "").map(Number);
 }
 
 /** Waits for the end of a process, and kills it when it does not come. */
@@ -69,8 +69,8 @@ async function aloneBelow(service: ServiceProcess, engine: number): Promise<void
   assert.deepEqual(await children(service.pid), [engine]);
 }
 
-Deno.test("SRV-05 SRV-21 an engine that dies while its successor starts is replaced by that one alone", async () => {
-  await using workshop = await Workshop.open();
+/** A service whose engine was killed while its successor waits at a gate. */
+async function orphanedSuccessor(workshop: Workshop) {
   const gate = new Gate(workshop);
   const script = await workshop.script({
     options: "{ port: 0, workers: 2 }",
@@ -84,6 +84,12 @@ Deno.test("SRV-05 SRV-21 an engine that dies while its successor starts is repla
   const successor = await gate.waiting();
   Deno.kill(old, "SIGKILL");
   await service.line(new RegExp(`engine process ${old} ended: SIGKILL`));
+  return { gate, service, port, successor };
+}
+
+Deno.test("SRV-05 SRV-21 an engine that dies while its successor starts is replaced by that one alone", async () => {
+  await using workshop = await Workshop.open();
+  const { gate, service, port, successor } = await orphanedSuccessor(workshop);
   await gate.open();
   await service.line(new RegExp(`serving on .* engine process ${successor}$`));
   await aloneBelow(service, successor);
@@ -92,19 +98,7 @@ Deno.test("SRV-05 SRV-21 an engine that dies while its successor starts is repla
 
 Deno.test("SRV-05 SRV-21 when the successor of an engine that died fails, another one starts", async () => {
   await using workshop = await Workshop.open();
-  const gate = new Gate(workshop);
-  const script = await workshop.script({
-    options: "{ port: 0, workers: 2 }",
-    before: gate.source,
-  });
-  const service = workshop.start(script);
-  const port = await service.port();
-  const old = (await who(port))!.pid;
-  await gate.close();
-  service.signal("SIGHUP");
-  const successor = await gate.waiting();
-  Deno.kill(old, "SIGKILL");
-  await service.line(new RegExp(`engine process ${old} ended: SIGKILL`));
+  const { gate, service, port, successor } = await orphanedSuccessor(workshop);
   Deno.kill(successor, "SIGKILL");
   await gate.open();
   await service.line(new RegExp(`engine process ${successor} did not start: .*another one starts`));
