@@ -1,5 +1,6 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { Deadline } from "../../src/core/deadline.ts";
+import { ReportedErrors } from "../_support/reported_errors.ts";
 
 /** Deadlines by name, and the order in which they end. */
 function recorder() {
@@ -130,25 +131,16 @@ Deno.test("RES-17 one that ends may take away others that are due as well", asyn
 
 Deno.test("RES-17 an owner that throws does not keep others from their end", async () => {
   const { ended, make, until } = recorder();
-  const errors: unknown[] = [];
-  const listen = (event: ErrorEvent) => {
-    event.preventDefault();
-    errors.push(event.error);
-  };
-  globalThis.addEventListener("error", listen);
-  try {
-    const now = performance.now();
-    const bad = make("bad", () => {
-      throw new Error("in an owner");
-    });
-    bad.set(now, 13);
-    make("good").set(now, 13);
-    await until("good");
-    deepEqual(ended, ["bad", "good"]);
-    deepEqual(errors.map(String), ["Error: in an owner"]);
-  } finally {
-    globalThis.removeEventListener("error", listen);
-  }
+  using errors = new ReportedErrors();
+  const now = performance.now();
+  const bad = make("bad", () => {
+    throw new Error("in an owner");
+  });
+  bad.set(now, 13);
+  make("good").set(now, 13);
+  await until("good");
+  deepEqual(ended, ["bad", "good"]);
+  deepEqual(errors.seen.map(String), ["Error: in an owner"]);
 });
 
 Deno.test("RES-17 thousands that come and go in any order all end, or do not", async () => {

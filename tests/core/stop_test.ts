@@ -1,20 +1,12 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { abortSignalOf, Stop, type StopSignal } from "../../src/core/stop.ts";
+import { ReportedErrors } from "../_support/reported_errors.ts";
 
-/** Collects errors that nobody catches while a function runs. */
+/** Errors that nobody catches while a function runs. */
 function reported(run: () => void): unknown[] {
-  const errors: unknown[] = [];
-  const listen = (event: ErrorEvent) => {
-    event.preventDefault();
-    errors.push(event.error);
-  };
-  globalThis.addEventListener("error", listen);
-  try {
-    run();
-  } finally {
-    globalThis.removeEventListener("error", listen);
-  }
-  return errors;
+  using errors = new ReportedErrors();
+  run();
+  return errors.seen;
 }
 
 /** What both kinds of signals do alike. */

@@ -184,12 +184,12 @@ async function makeLazy(path: string, names: ReadonlySet<string>): Promise<numbe
   const text = await readFile(path, "utf8");
   const lazy = text.replace(
     EAGER_REQUIRE,
-    (_, create: string, name: string) =>
-      `var ${create},${name}=new Proxy(function(){},{` +
-      `apply:(_,self,args)=>(${create}??=process.getBuiltinModule("node:module")` +
-      `.createRequire(import.meta.url)).apply(self,args),` +
-      `get:(_,key)=>(${create}??=process.getBuiltinModule("node:module")` +
-      `.createRequire(import.meta.url))[key]});`,
+    (_, create: string, name: string) => {
+      const real = `(${create}??=process.getBuiltinModule("node:module")` +
+        `.createRequire(import.meta.url))`;
+      return `var ${create},${name}=new Proxy(function(){},{` +
+        `apply:(_,self,args)=>${real}.apply(self,args),get:(_,key)=>${real}[key]});`;
+    },
   ).replace(
     LATER_IMPORT,
     (whole, file: string) =>

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hexPort, readTcpTables, tableAddress, withoutPrefix } from "./tcp_tables.ts";
+import { hexPort, readTcpTables, tableAddress, withoutPrefix } from "../tcp_tables.ts";
 
 const ESTABLISHED = "01";
 /** A count that took long is not repeated until a hundred times that has passed, or five seconds. */

@@ -42,7 +42,7 @@ import {
 } from "./request_rules.ts";
 import { readSendQueues } from "./send_queues.ts";
 import { sweepInterval } from "./stall_watch.ts";
-import { tableAddress } from "./tcp_tables.ts";
+import { tableAddress } from "../tcp_tables.ts";
 
 /** Starts the `edge` front. */
 export const startEdge: StartFront = async (options) => {

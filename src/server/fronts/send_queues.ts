@@ -5,7 +5,7 @@
  * @module
  */
 
-import { hexPort, readTcpTables, withoutPrefix } from "./tcp_tables.ts";
+import { hexPort, readTcpTables, withoutPrefix } from "../tcp_tables.ts";
 
 /** Unsent bytes by the peer's `tableAddress()`; `undefined` where the system has no such table. */
 export async function readSendQueues(

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { hexPort, TCP_TABLES } from "../tcp_tables.ts";
+
 /** A listening socket. */
 export interface ListeningSocket {
   /** Address and port as the system writes them; sockets of one place divide its connections. */
@@ -12,7 +14,6 @@ export interface ListeningSocket {
   readonly inode: string;
 }
 
-const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
 const LISTEN = "0A";
 const CHUNK_BYTES = 16 * 1024;
 
@@ -22,14 +23,14 @@ const CHUNK_BYTES = 16 * 1024;
  * @throws {Deno.errors.NotFound} and {Deno.errors.NotCapable} where the system's tables cannot be read.
  */
 export function listeningSockets(ports: readonly number[]): ListeningSocket[] {
-  const wanted = ports.map((port) => port.toString(16).toUpperCase().padStart(4, "0"));
-  return TABLES.flatMap((path) => {
+  const wanted = ports.map(hexPort);
+  return TCP_TABLES.flatMap((path) => {
     let table: string;
     try {
       table = readListening(path);
     } catch (error) {
       // There is no second table on a system without IPv6.
-      if (path === TABLES[1] && error instanceof Deno.errors.NotFound) return [];
+      if (path === TCP_TABLES[1] && error instanceof Deno.errors.NotFound) return [];
       throw error;
     }
     return parseListening(table, wanted).map(({ place, inode }) => ({

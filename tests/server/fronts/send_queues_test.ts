@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseSendQueues, readSendQueues } from "../../../src/server/fronts/send_queues.ts";
-import { tableAddress } from "../../../src/server/fronts/tcp_tables.ts";
+import { tableAddress } from "../../../src/server/tcp_tables.ts";
 
 Deno.test("HTTP-03 tableAddress() writes addresses as the system's table does", () => {
   assert.equal(tableAddress("127.0.0.1", 80), "0100007F:0050");

@@ -4,13 +4,14 @@
  * @module
  */
 
-const PATHS = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
+/** Where the table of each family is; there is no second one on a system without IPv6. */
+export const TCP_TABLES = ["/proc/net/tcp", "/proc/net/tcp6"] as const;
 /** An IPv4 address on a socket of both families has a prefix. */
 const MAPPED = "0000000000000000FFFF0000";
 
 /** The table of each family. Fails where there is no `/proc`, or no permission to read it. */
 export function readTcpTables(): Promise<string[]> {
-  return Promise.all(PATHS.map((path) => Deno.readTextFile(path)));
+  return Promise.all(TCP_TABLES.map((path) => Deno.readTextFile(path)));
 }
 
 /** Address and port in the hexadecimal form of the tables, without what {@link withoutPrefix} removes. */
