@@ -188,6 +188,16 @@ function isGone(error: unknown): boolean {
     (error as { name?: string } | null)?.name === "InvalidData";
 }
 
+/** Waits until what was asked before has gone as far as it can without an answer from outside. */
+export async function sent(): Promise<void> {
+  for (let i = 0; i < 50; i++) await Promise.resolve();
+}
+
+/** Keeps the event loop busy for so many milliseconds. */
+export function block(ms: number): void {
+  for (const until = performance.now() + ms; performance.now() < until;);
+}
+
 /** Waits until the condition holds, at most ten seconds. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
   const end = performance.now() + 10_000;

@@ -22,26 +22,24 @@ export interface ScriptedCommand {
 
 /** A running server. */
 export interface ScriptedRedis extends RawBackend {
-  /** All commands but the greeting, in order, their parts separated by blanks. */
+  /** All commands but pings, in order, their parts separated by blanks. */
   readonly commands: readonly string[];
 }
 
-/** Starts a server. The first command of a connection, a ping, is answered without the script. */
+/** Starts a server. Pings, by which a client sees whether it is there, are answered without the script. */
 export function scriptedRedis(
   answer: (command: ScriptedCommand) => Promise<void> | void,
 ): ScriptedRedis {
   const commands: string[] = [];
   const serve = async (conn: RawConnection): Promise<void> => {
     const parser = new RespParser();
-    let isGreeted = false;
     for (;;) {
       const bytes = await conn.read(1);
       if (bytes.length === 0) return;
       const parsed: string[][] = [];
       parser.push(bytes, (command) => void parsed.push(command as string[]));
       for (const parts of parsed) {
-        if (!isGreeted) {
-          isGreeted = true;
+        if (parts[0] === "ping") {
           await conn.write("+PONG\r\n");
           continue;
         }

@@ -1,6 +1,8 @@
+import assert from "node:assert/strict";
 import type { DatabaseTarget } from "../../src/clients/database.ts";
 import { RedisClient } from "../../src/clients/redis/client.ts";
 import { noRedis, type RedisServer, startRedis } from "../_support/redis.ts";
+import { block, sent } from "../_support/raw_backend.ts";
 import { databaseSuite } from "./database_suite.ts";
 
 const PASSWORD = "se:cr@t";
@@ -65,3 +67,30 @@ for (const tls of [false, true]) {
     fail: ({ client }, target) => (client as RedisClient).request(target, ["get"]),
   });
 }
+
+Deno.test({
+  name: "DB-05 DB-12 a write finds a connection Redis has ended, though nobody saw it",
+  ignore: noRedis,
+  fn: async () => {
+    await using server = await startRedis();
+    await using client = new RedisClient();
+    const target: DatabaseTarget = {
+      ...{ host: "127.0.0.1", port: server.port, node: server.address },
+      ...{ user: undefined, password: "", database: "", tls: false },
+    };
+    const ask = (...command: [string, ...string[]]) =>
+      client.send(target, command, AbortSignal.timeout(20_000));
+    for (let i = 1; i <= 10; i++) {
+      assert.equal((await ask("get", "nothing")).status, 3);
+      // the event loop stands still, so that the end is not read
+      const { stdout } = new Deno.Command("redis-cli", {
+        args: ["-p", String(server.port), "client", "kill", "type", "normal"],
+      }).outputSync();
+      assert.equal(new TextDecoder().decode(stdout).trim(), "1");
+      const asked = ask("incr", "n");
+      await sent();
+      block(5);
+      assert.equal((await asked).data, i);
+    }
+  },
+});

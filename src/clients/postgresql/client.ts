@@ -33,8 +33,11 @@ export interface PostgresqlClientOptions {
   readonly idleSeconds?: () => number;
 }
 
-/** A statement that is to write looks whether a connection idle for that long is still there. */
-const LOOK_AFTER_MS = 5;
+/**
+ * Before a write, a connection that has been silent for that many milliseconds is asked whether its
+ * server is there: the end of it may have come and not been read.
+ */
+const ASK_AFTER_MS = 5;
 /** Texts remembered, and the longest that is. */
 const MAX_TEXTS = 500;
 const MAX_TEXT_LENGTH = 8192;
@@ -345,20 +348,19 @@ export class PostgresqlClient implements Client {
     }
   }
 
-  /**
-   * A connection; one that has been idle for a while is looked at before something is written to
-   * it.
-   */
-  async #lease(pool: PgPool, signal: StopSignal, look: boolean, fresh: boolean) {
+  /** A connection; before a write (`ask`) one of which nobody knows whether it still lives. */
+  async #lease(pool: PgPool, signal: StopSignal, ask: boolean, fresh: boolean) {
     for (;;) {
       const lease = await pool.lease(signal, fresh);
       const { connection, reused } = lease;
-      if (!look || !reused || performance.now() - connection.idleSince < LOOK_AFTER_MS) {
-        return lease;
+      if (!ask || !reused || performance.now() - connection.answeredAt < ASK_AFTER_MS) return lease;
+      try {
+        if (await connection.isThere(signal)) return lease;
+      } catch (error) {
+        connection.retire();
+        pool.release(connection);
+        throw error;
       }
-      // the news that the server has closed it may be waiting in the event loop
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      if (connection.usable && !signal.aborted) return lease;
       pool.release(connection);
     }
   }

@@ -46,12 +46,10 @@ interface Rows extends Array<Record<string, unknown>> {
 /** A connection. */
 export class PgConnection implements Poolable {
   readonly expiresAt = Infinity;
-  /** `performance.now()` when it was last given back. */
-  idleSince = 0;
   /** Statements under way on it, when it is shared. */
   shared = 0;
   /** `performance.now()` of the last answer. */
-  #answeredAt = 0;
+  answeredAt = 0;
   /** Resolves when its socket has closed. */
   readonly closed: Promise<void>;
 
@@ -114,7 +112,6 @@ export class PgConnection implements Poolable {
 
   /** See `Poolable`. */
   park(onDead: () => void): void {
-    this.idleSince = performance.now();
     this.#onDead = onDead;
   }
 
@@ -183,8 +180,8 @@ export class PgConnection implements Poolable {
         this.#running--;
         signal.removeEventListener("abort", onAbort);
         const now = performance.now();
-        if (text !== undefined) noteRun(text, now - Math.max(sentAt, this.#answeredAt));
-        this.#answeredAt = now;
+        if (text !== undefined) noteRun(text, now - Math.max(sentAt, this.answeredAt));
+        this.answeredAt = now;
       };
       query.then((rows) => {
         ended();
@@ -200,6 +197,20 @@ export class PgConnection implements Poolable {
         reject(isLost(error) ? this.#lost(asError(error)) : error);
       });
     });
+  }
+
+  /**
+   * Asks whether the server is still there; any answer will do.
+   *
+   * @throws the signal's reason when it aborts.
+   */
+  async isThere(signal: StopSignal): Promise<boolean> {
+    try {
+      await this.run("", [], "simple", signal, false);
+    } catch (error) {
+      if (signal.aborted) throw error;
+    }
+    return this.#usable;
   }
 
   /**

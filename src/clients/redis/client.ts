@@ -36,8 +36,11 @@ export interface RedisClientOptions {
 const MAX_COMMANDS = 10_000;
 /** A server nobody asked for that long is forgotten. */
 const FORGET_MS = 20 * 60 * 1000;
-/** A command that is to write looks whether a connection silent for that long is still there. */
-const LOOK_AFTER_MS = 5;
+/**
+ * Before a write, a connection that has been silent for that many milliseconds is asked whether its
+ * server is there: the end of it may have come and not been read.
+ */
+const ASK_AFTER_MS = 5;
 
 /** The connections to one server and database. */
 class RedisServer {
@@ -47,6 +50,10 @@ class RedisServer {
   readonly opening: SharedOpening<RedisConnection>;
   /** Commands under way on shared connections, those that wait for one included. */
   commands = 0;
+  /** Those among them that have nothing sent yet: what comes later must not overtake them. */
+  held = 0;
+  /** Those among these that ask whether the server is there. */
+  asking = 0;
   usedAt = performance.now();
   /** Connections for commands that wait at the server. */
   readonly pool: Pool<RedisConnection>;
@@ -219,7 +226,7 @@ export class RedisClient implements Client {
     const { shared } = server;
     // nearly always there is a connection and nothing to look after
     const isReady = shared?.usable === true && !signal.aborted && !this.#closed &&
-      (reads || shared.busy > 0 || !isStale(shared));
+      server.held === 0 && (reads || !isStale(shared));
     if (!isReady) return this.#carefully(target, server, signal, reads, 1, run);
     const reused = shared.used;
     return run(shared).then((data) => {
@@ -235,7 +242,7 @@ export class RedisClient implements Client {
     });
   }
 
-  /** Opens a connection where there is none, looks after one that may be dead, and asks. */
+  /** Opens a connection where there is none, asks one that may be dead, and runs the command. */
   async #carefully(
     target: DatabaseTarget,
     server: RedisServer,
@@ -248,17 +255,24 @@ export class RedisClient implements Client {
       for (let attempt = first;; attempt++) {
         let connection: RedisConnection;
         let reused: boolean;
+        server.held++;
         try {
-          signal.throwIfAborted();
-          if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
-          ({ connection, reused } = await server.connection(signal));
-          if (!reads && connection.busy === 0 && isStale(connection)) {
-            // the news that the server has closed it may be waiting in the event loop
-            await new Promise((resolve) => setTimeout(resolve, 0));
-            if (!connection.usable) ({ connection, reused } = await server.connection(signal));
+          for (;;) {
+            signal.throwIfAborted();
+            if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
+            ({ connection, reused } = await server.connection(signal));
+            if (server.asking === 0 && (reads || !isStale(connection))) break;
+            server.asking++;
+            try {
+              if (await connection.isThere(signal)) break;
+            } finally {
+              server.asking--;
+            }
           }
         } catch (error) {
           return failure(target, error, signal, true);
+        } finally {
+          server.held--;
         }
         try {
           return answered(target, await run(connection));
@@ -288,8 +302,13 @@ export class RedisClient implements Client {
       for (;;) {
         ({ connection } = await server.pool.lease(signal));
         if (!isStale(connection)) break;
-        await new Promise((resolve) => setTimeout(resolve, 0));
-        if (connection.usable) break;
+        try {
+          if (await connection.isThere(signal)) break;
+        } catch (error) {
+          connection.close();
+          server.pool.release(connection);
+          throw error;
+        }
         server.pool.release(connection);
       }
     } catch (error) {
@@ -307,6 +326,7 @@ export class RedisClient implements Client {
   }
 }
 
-function isStale(connection: RedisConnection): boolean {
-  return performance.now() - connection.answeredAt > LOOK_AFTER_MS;
+/** Whether nobody knows if a connection still lives. */
+function isStale({ busy, answeredAt }: RedisConnection): boolean {
+  return busy === 0 && performance.now() - answeredAt > ASK_AFTER_MS;
 }

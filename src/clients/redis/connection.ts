@@ -210,6 +210,20 @@ export class RedisConnection implements Poolable {
   }
 
   /**
+   * Asks whether the server is still there; any answer will do.
+   *
+   * @throws the signal's reason when it aborts.
+   */
+  async isThere(signal: StopSignal): Promise<boolean> {
+    try {
+      await this.run(["ping"], signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+    }
+    return this.#usable;
+  }
+
+  /**
    * Runs commands as a transaction.
    *
    * @throws what the server says of the first that failed; the others have been run all the same,

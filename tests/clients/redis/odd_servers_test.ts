@@ -5,7 +5,7 @@ import { RedisClient } from "../../../src/clients/redis/client.ts";
 import type { RedisCommand } from "../../../src/clients/redis/commands.ts";
 import { Stop } from "../../../src/core/stop.ts";
 import { RespParser } from "../../../src/wire/resp.ts";
-import { until } from "../../_support/raw_backend.ts";
+import { block, until } from "../../_support/raw_backend.ts";
 import { type ScriptedCommand, scriptedRedis } from "../../_support/scripted_redis.ts";
 
 function bench(answer: (command: ScriptedCommand) => Promise<void> | void) {
@@ -94,6 +94,28 @@ Deno.test("DB-05 DB-12 half an answer, then the end: a read is sent again, a wri
   equal(written.undelivered, false);
   equal(brief(read), "b");
   equal(again.server.commands.filter((command) => command === "incr n").length, 1);
+});
+
+Deno.test("DB-05 nothing overtakes a write that waits until the server is known to be there", async () => {
+  await using under = bench(({ parts, send }) => send(bulk(parts[1]!)));
+  const { ask, server } = under;
+  await ask("get", "first");
+  for (let i = 0; i < 10; i++) {
+    const before = server.commands.length;
+    block(10);
+    const asked = [ask("set", "1", i), ask("get", "2"), ask("set", "3", i)];
+    // while the server is asked, and when it has answered
+    for (let n = 4; n < 40; n++) {
+      await Promise.resolve();
+      asked.push(n % 2 ? ask("get", `${n}`) : ask("set", `${n}`, i));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    asked.push(ask("get", "40"));
+    const all = Array.from({ length: 40 }, (_, n) => `${n + 1}`);
+    deepEqual((await Promise.all(asked)).map(brief), all);
+    deepEqual(server.commands.slice(before).map((command) => command.split(" ")[1]), all);
+  }
+  equal(server.accepted, 1);
 });
 
 Deno.test("DB-05 RES-17 an answer that comes after its caller has given up is dropped", async () => {
