@@ -56,6 +56,8 @@ export interface EngineOptions {
   readonly reusePort: boolean;
   /** Number of this worker, from 0. */
   readonly workerIndex: number;
+  /** Number of its life: unlike that of the worker, its successor has another one. */
+  readonly life: number;
   /** Memory of the shared counters, made by the master. */
   readonly shared: SharedArrayBuffer;
   /** True in an engine that replaces another one: `reloaded` hooks run instead of `mounted`. */
@@ -114,7 +116,7 @@ export const startEngine: StartEngine = async (service, options) => {
     ? undefined
     : (await import("./tls.ts")).loadTls(service.ssl);
   const counters = openCounters(options.shared, options.workerIndex);
-  begun.use(openSharedState(options.shared));
+  begun.use(openSharedState(options.shared, options.life));
   begun.use(openNonces(options.shared));
   wac.counters = counters;
   wac.temporaryDirectory = join(getVarPath(), "tmp");

@@ -25,6 +25,8 @@ export interface WorkerStart extends EngineStart {
   readonly skitai: "worker";
   /** Number of the worker, from 0. */
   readonly index: number;
+  /** Number of its life, from 1: its successor has another one. */
+  readonly life: number;
   /** Memory shared by the workers of the engine. */
   readonly shared: SharedArrayBuffer;
 }

@@ -40,6 +40,7 @@ export async function runSingle(
     port: settings.port,
     reusePort: false,
     workerIndex: 0,
+    life: 0,
     shared: createShared(1, SHARED_BYTES),
     reloaded: false,
     ownsLogs: true,

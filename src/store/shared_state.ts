@@ -51,6 +51,7 @@ const LOCK_OWNER = 1;
 const LOCK_HASH = 2;
 /** Milliseconds since 1970 until which the owner is believed to live; a 64-bit word. */
 const LOCK_LEASE = 3;
+const LOCK_HOLDER = 8;
 
 /** An owner that has not renewed a lock for that long is taken for dead. */
 const LEASE_MS = 15_000;
@@ -67,6 +68,7 @@ export class SharedState implements Disposable {
   readonly #i64: BigInt64Array<SharedArrayBuffer>;
   readonly #bytes: Uint8Array<SharedArrayBuffer>;
   readonly #serial: number;
+  readonly #holder: number;
   readonly #slots = new Map<string, number>();
   /** Locks this worker holds: owner number by position. */
   readonly #held = new Map<number, number>();
@@ -78,12 +80,16 @@ export class SharedState implements Disposable {
    *
    * @param buffer Zeroed when opened for the first time. Default: memory of its own.
    * @param byteOffset Where in the buffer it begins, a multiple of 64.
+   * @param holder Who takes locks here, so that others can release them when he is gone; 0 for nobody
+   * who could be named.
    * @throws {RangeError} when there is less than {@link STATE_BYTES}.
    */
   constructor(
     buffer: SharedArrayBuffer = new SharedArrayBuffer(STATE_BYTES),
     byteOffset = 0,
+    holder = 0,
   ) {
+    this.#holder = holder;
     this.#i32 = new Int32Array(buffer, byteOffset, STATE_BYTES / 4);
     this.#i64 = new BigInt64Array(buffer, byteOffset, STATE_BYTES / 8);
     this.#bytes = new Uint8Array(buffer, byteOffset, STATE_BYTES);
@@ -194,6 +200,19 @@ export class SharedState implements Disposable {
     }
   }
 
+  /** Gives back what a holder has left who is gone. */
+  releaseAllOf(holder: number): void {
+    const left: [at: number, owner: number][] = [];
+    this.#guarded(() => {
+      for (let i = 0; i < LOCKS; i++) {
+        const at = (LOCKS_AT + i * LOCK_BYTES) / 4;
+        const owner = this.#i32[at + LOCK_OWNER]!;
+        if (owner !== 0 && this.#i32[at + LOCK_HOLDER] === holder) left.push([at, owner]);
+      }
+    });
+    for (const [at, owner] of left) this.#unlock(at, owner);
+  }
+
   /** Gives back what this worker holds. */
   [Symbol.dispose](): void {
     for (const [at, owner] of [...this.#held]) this.#unlock(at, owner);
@@ -255,6 +274,7 @@ export class SharedState implements Disposable {
     i32[at + LOCK_HASH] = hash[0];
     i32[at + LOCK_HASH + 1] = hash[1];
     i32[at + LOCK_OWNER] = owner;
+    i32[at + LOCK_HOLDER] = this.#holder;
     this.#i64[lease] = BigInt(Date.now() + LEASE_MS);
     return { owner, at, version: 0, waitMs: 0 };
   }

@@ -31,9 +31,12 @@ export function sharedState(): SharedState {
   return memory!;
 }
 
-/** Takes the memory an engine has handed over. What gives it back is returned. @internal */
-export function openSharedState(shared: SharedArrayBuffer): Disposable {
-  const opened = new SharedState(shared, behindCounters(shared));
+/**
+ * Takes the memory an engine has handed over, for a worker in that life of it. What gives it back
+ * is returned. @internal
+ */
+export function openSharedState(shared: SharedArrayBuffer, life: number): Disposable {
+  const opened = new SharedState(shared, behindCounters(shared), life);
   bind(opened);
   return {
     [Symbol.dispose]() {
@@ -41,6 +44,11 @@ export function openSharedState(shared: SharedArrayBuffer): Disposable {
       if (memory === opened) memory = undefined;
     },
   };
+}
+
+/** Gives back the locks that a worker has left whose life is over. @internal */
+export function releaseLocksOf(shared: SharedArrayBuffer, life: number): void {
+  new SharedState(shared, behindCounters(shared)).releaseAllOf(life);
 }
 
 /** Tells the cluster about changes from now on; `undefined` for none. @internal */

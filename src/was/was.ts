@@ -213,7 +213,8 @@ export class Was extends SugarNames implements Requester, BackendOwner {
 
   /**
    * Takes a lock that excludes all workers: `await using lock = await was.getLock("stock")`. Waits
-   * until it is free, or as long as the options say. A worker that ends loses it within 15 seconds.
+   * until it is free, or as long as the options say. A worker that ends loses it at once,
+   * one that stands still after 15 seconds.
    *
    * @throws {DOMException} `TimeoutError` when it did not become free in time.
    */

@@ -113,6 +113,11 @@ app.route(
   async () => String(await skitai.wac.cluster!.count("visits", 60_000)),
 );
 app.route("/owns", async () => String(await skitai.wac.cluster!.owns("cron", 60_000)));
+app.route("/die", async (was) => {
+  await was.getLock("left");
+  self.close();
+  return await new Promise<never>(() => {});
+});
 app.route("/most", (was) => String(was.getgs("most")));
 
 app.route("/restart", (was) => {

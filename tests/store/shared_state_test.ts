@@ -77,6 +77,23 @@ Deno.test("IPC-05 the lock of a worker that died is taken over, and its ghost ca
   }
 });
 
+Deno.test("IPC-05 what a worker held whose end is known is free at once", async () => {
+  const buffer = new SharedArrayBuffer(STATE_BYTES);
+  using dead = new SharedState(buffer, 0, 1);
+  using alive = new SharedState(buffer, 0, 2);
+  const ghosts = [await dead.lock("x"), await dead.lock("y")];
+  const kept = await alive.lock("z");
+  // a lease lasts fifteen seconds
+  const waiting = ["x", "y"].map((name) => alive.lock(name, { timeoutMs: 5000 }));
+  new SharedState(buffer).releaseAllOf(1);
+  const locks = await Promise.all(waiting);
+  for (const ghost of ghosts) {
+    assert.equal(ghost.held, false);
+    ghost.release();
+  }
+  assert.deepEqual([...locks, kept].map(({ held }) => held), [true, true, true]);
+});
+
 Deno.test("IPC-05 more names than places is an error, and places are used again", async () => {
   using state = new SharedState();
   const locks = await Promise.all(Array.from({ length: 256 }, (_, i) => state.lock(`name ${i}`)));

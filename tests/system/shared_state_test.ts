@@ -104,6 +104,16 @@ Deno.test("IPC-05 a lock excludes the handlers of all workers, by its name", asy
   assert.equal((await slow).status, 200);
 });
 
+Deno.test("IPC-05 SRV-05 a worker that ends leaves its locks to the others", async () => {
+  await using workshop = await Workshop.open();
+  const service = start(workshop);
+  const port = await service.port();
+  assert.equal((await curl(port, "/die")).status, 0);
+  await service.line(/another one starts/);
+  // a lease lasts fifteen seconds
+  assert.equal((await curl(port, "/locked?name=left", { seconds: 10 })).status, 200);
+});
+
 Deno.test("UTL-03 with several workers restart and shutdown replace the one that is asked", async () => {
   await using workshop = await Workshop.open();
   const service = start(workshop);

@@ -5,7 +5,7 @@ import { linkSharedState, openSharedState, takeLock } from "../../src/was/shared
 
 Deno.test("IPC-05 OPS-22 a lock whose worker has stood still for too long is given back to the cluster all the same", async () => {
   const memory = createShared(1, STATE_BYTES);
-  using _worker = openSharedState(memory);
+  using _worker = openSharedState(memory, 0);
   using other = new SharedState(memory, behindCounters(memory));
   let unlocked = 0;
   linkSharedState({

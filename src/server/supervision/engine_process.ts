@@ -202,6 +202,7 @@ async function ownBody(
     port: start.port,
     reusePort: true,
     workerIndex: 0,
+    life: 0,
     shared: createShared(1, SHARED_BYTES),
     reloaded: start.reloaded,
     ownsLogs: false,

@@ -40,6 +40,7 @@ export async function runWorker(
       port: start.port,
       reusePort: true,
       workerIndex: start.index,
+      life: start.life,
       shared: start.shared,
       reloaded: start.reloaded,
       ownsLogs: false,

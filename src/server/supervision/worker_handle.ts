@@ -33,6 +33,8 @@ const MEGABYTE = 1024 * 1024;
 export class WorkerHandle {
   /** Number of the worker. */
   readonly index: number;
+  /** Number of its life. */
+  readonly life: number;
   /** How many workers of this number came before. */
   readonly replaced: number;
   /** Resolves when the worker serves, rejects when it fails to start. */
@@ -56,6 +58,7 @@ export class WorkerHandle {
   /** Starts the thread. Its main module is the start script, as everywhere. */
   constructor(start: WorkerStart, replaced: number, events: WorkerEvents) {
     this.index = start.index;
+    this.life = start.life;
     this.replaced = replaced;
     this.#events = events;
     this.ready = this.#ready.promise;

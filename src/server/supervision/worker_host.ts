@@ -7,6 +7,7 @@
 import type { Log } from "../../core/log.ts";
 import type { WorkerStart } from "../role.ts";
 import type { WorkerInfo } from "../server.ts";
+import { releaseLocksOf } from "../../was/shared.ts";
 import { Backoff } from "./backoff.ts";
 import type { Watched } from "./critical_point.ts";
 import { type Handover, HANDOVER_MS } from "./handover.ts";
@@ -27,7 +28,8 @@ export interface HostEvents {
 
 /** The workers of an engine process. */
 export class WorkerHost {
-  #start: Omit<WorkerStart, "index">;
+  #start: Omit<WorkerStart, "index" | "life">;
+  #lives = 0;
   #count: number;
   #log: Log;
   #handover: Handover;
@@ -45,7 +47,7 @@ export class WorkerHost {
 
   /** Prepares; {@link start} starts. */
   constructor(options: {
-    readonly start: Omit<WorkerStart, "index">;
+    readonly start: Omit<WorkerStart, "index" | "life">;
     readonly count: number;
     readonly handover: Handover;
     readonly log: Log;
@@ -136,6 +138,7 @@ export class WorkerHost {
       // The successor of a worker is a fresh one, whatever the engine itself took over from.
       reloaded: this.#start.reloaded && replaced === 0,
       index,
+      life: ++this.#lives,
     };
     const worker = new WorkerHandle(start, replaced, this.#workerEvents);
     this.#all.add(worker);
@@ -163,6 +166,8 @@ export class WorkerHost {
     hung: (worker, seconds) => this.#events.hung(worker.info, seconds),
     ended: (worker, reason, asked) => {
       this.#all.delete(worker);
+      // Others would wait for them until their lease ends.
+      releaseLocksOf(this.#start.shared, worker.life);
       // The successor of one that was leaving is on its way already.
       const left = this.#leaving.delete(worker);
       if (!asked && !left && !this.#stopping) {
