@@ -32,6 +32,8 @@ export interface CacheRequest {
   readonly writes: boolean;
   /** It carries cookies or credentials: only public responses may be read or kept. */
   readonly isPrivate: boolean;
+  /** Milliseconds since 1970: it may not be answered by what was requested then or before. Default 0. */
+  readonly since?: number;
 }
 
 const NOTHING: CacheRequest = { reads: false, writes: false, isPrivate: true };
@@ -66,7 +68,7 @@ export function readResponse(
   request: CacheRequest,
   now: number,
 ): CacheResponse {
-  if (status !== 200 || !request.writes || header("vary")?.trim() === "*") return NOT_KEPT;
+  if (status !== 200 || !request.writes || namesOf(header("vary")).includes("*")) return NOT_KEPT;
   const directives = cacheControl(header("cache-control"));
   if (directives.has("no-store") || directives.has("no-cache") || directives.has("private")) {
     return NOT_KEPT;
@@ -79,6 +81,12 @@ export function readResponse(
     untilExpiry(header, now);
   const left = lifetime === undefined ? 0 : lifetime - age;
   return left > 0 ? { seconds: left, isPublic, age } : NOT_KEPT;
+}
+
+/** Names in a `Vary` header, in lower case. */
+export function namesOf(vary: string | null | undefined): string[] {
+  return (vary ?? "").toLowerCase().split(",").map((name) => name.trim())
+    .filter((name) => name !== "");
 }
 
 /** A whole number of seconds, `undefined` for anything else. */

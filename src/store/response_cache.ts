@@ -8,7 +8,13 @@
 import { gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
 import { CacheDisk } from "./cache_disk.ts";
 import type { CacheEntry } from "./cache_entry.ts";
-import { type CacheRequest, type HeaderLookup, readRequest, readResponse } from "./freshness.ts";
+import {
+  type CacheRequest,
+  type HeaderLookup,
+  namesOf,
+  readRequest,
+  readResponse,
+} from "./freshness.ts";
 
 /** Options of a {@link ResponseCache}. */
 export interface ResponseCacheOptions {
@@ -34,6 +40,8 @@ export interface ResponseToKeep {
   readonly headers: readonly string[];
   /** The whole body. */
   readonly body: Uint8Array;
+  /** Milliseconds since 1970 when it was asked for. Default: now. */
+  readonly requestedAt?: number;
 }
 
 /** A response as it comes out. */
@@ -152,13 +160,11 @@ export class ResponseCache implements AsyncDisposable {
     if (seconds <= 0 || body.length > MAX_BODY_BYTES) return false;
     const isText = TEXT.test(look("content-type") ?? "") && look("content-encoding") === undefined;
     const gzipped = isText && body.length >= MIN_GZIP_BYTES;
-    const vary = (look("vary") ?? "").toLowerCase().split(",").map((name) => name.trim())
-      .filter((name) => name !== "");
     const entry: CacheEntry = {
       key,
       headers,
-      vary: vary.flatMap((name) => [name, header(name) ?? ""]),
-      madeAt: now - age * 1000,
+      vary: namesOf(look("vary")).flatMap((name) => [name, header(name) ?? ""]),
+      madeAt: (response.requestedAt ?? now) - age * 1000,
       expiresAt: now + seconds * 1000,
       isPublic,
       gzipped,
@@ -273,11 +279,12 @@ function sizeOf({ key, headers, body }: CacheEntry): number {
 }
 
 function fits(
-  { vary, isPublic }: CacheEntry,
+  { vary, isPublic, madeAt }: CacheEntry,
   header: HeaderLookup,
   request: CacheRequest,
 ): boolean {
   if (request.isPrivate && !isPublic) return false;
+  if (request.since && madeAt <= request.since) return false;
   for (let i = 0; i < vary.length; i += 2) {
     if ((header(vary[i]!) ?? "") !== vary[i + 1]) return false;
   }

@@ -6,6 +6,7 @@
 
 import { Stop, type StopSignal } from "../core/stop.ts";
 import type { Client, Outcome } from "../clients/contract.ts";
+import { isDecodable } from "../clients/http/decode.ts";
 import type { HttpRequest } from "../clients/http/request.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type CacheRequest, readRequest } from "../store/freshness.ts";
@@ -107,6 +108,14 @@ export function isCachedRequest({ method, body, stream }: HttpRequest): boolean 
   return settings !== undefined && method === "GET" && body === null && stream !== true;
 }
 
+/** What the headers of a request do not tell of it. */
+export interface UntoldFacts {
+  /** Credentials it will be sent with, besides those in its headers: user and password, or a token. */
+  readonly credentials?: string;
+  /** Milliseconds since 1970: what was requested then or before may not be used. Default 0. */
+  readonly since?: number;
+}
+
 /**
  * Answers a request from the cache, lets it take part in the same one under way, or sends it and keeps
  * the answer.
@@ -120,13 +129,14 @@ export async function throughCache(
   own: number,
   send: (signal: StopSignal) => Promise<Outcome>,
   signal: StopSignal,
+  { credentials, since = 0 }: UntoldFacts = {},
 ): Promise<Outcome> {
   const cache = (await responseCache())!;
-  const { headers, auth } = request;
+  const { headers } = request;
   const look = (name: string) =>
-    lookUp(headers, name) ??
-      (name === "authorization" ? auth?.join(":") : undefined);
-  const asked = readRequest("GET", look);
+    lookUp(headers, name) ?? (name === "authorization" ? credentials : undefined);
+  const requestedAt = Date.now();
+  const asked = { ...readRequest("GET", look), since };
   if (!asked.writes) return await send(signal);
   const key = `GET ${place} ${request.url}`;
   const kept = await cache.lookup(key, look, asked);
@@ -135,9 +145,9 @@ export async function throughCache(
   // the signal says nothing more to those who listen when it was given during the lookup
   const mayShare = asked.reads && !asked.isPrivate && !signal.aborted &&
     (alone.get(shared) ?? 0) < Date.now();
-  if (!mayShare) return store(cache, key, look, asked, await send(signal)).outcome;
+  if (!mayShare) return store(cache, key, look, asked, await send(signal), requestedAt).outcome;
   const flight = flights.get(shared);
-  if (flight?.join()) {
+  if (flight !== undefined && flight.requestedAt > since && flight.join()) {
     const leave = () => flight.leave(signal.reason);
     signal.addEventListener("abort", leave, { once: true });
     try {
@@ -162,14 +172,15 @@ async function lead(
   signal: StopSignal,
 ): Promise<Outcome> {
   const stop = new Stop();
+  const requestedAt = Date.now();
   const answer = send(stop);
-  const flight = new Flight<Outcome, KeptOutcome>(answer, Date.now(), stop);
+  const flight = new Flight<Outcome, KeptOutcome>(answer, requestedAt, stop);
   flights.set(shared, flight);
   const leave = () => flight.leave(signal.reason);
   signal.addEventListener("abort", leave, { once: true });
   // this is registered first, so that whoever takes part finds what was kept
   const done = answer.then((outcome) => {
-    const stored = store(cache, key, look, asked, outcome);
+    const stored = store(cache, key, look, asked, outcome, requestedAt);
     if (stored.isKept) flight.kept = keep(outcome);
     else if (outcome.status === 3) standAlone(shared);
     return outcome;
@@ -197,6 +208,7 @@ function store(
   look: (name: string) => string | undefined,
   asked: CacheRequest,
   outcome: Outcome,
+  requestedAt: number,
 ): { readonly outcome: Outcome; readonly isKept: boolean } {
   const { content, history, rawHeaders, statusCode } = outcome;
   // the answer of another address must not stand for this one
@@ -204,11 +216,14 @@ function store(
     !history?.length;
   if (!isKeepable) return { outcome, isKept: false };
   const flat = rawHeaders ?? [...outcome.headers].flat();
+  // kept bodies have lost the header that would tell how to read this one
+  if (!isDecodable(lookUp(flat, "content-encoding") ?? "")) return { outcome, isKept: false };
   const headers: string[] = [];
   for (let i = 0; i < flat.length; i += 2) {
     if (!OF_THE_WIRE.has(flat[i]!)) headers.push(flat[i]!, flat[i + 1]!);
   }
-  const isKept = cache.store(key, look, { status: statusCode, headers, body: content }, asked);
+  const response = { status: statusCode, headers, body: content, requestedAt };
+  const isKept = cache.store(key, look, response, asked);
   return { outcome, isKept };
 }
 
@@ -230,9 +245,13 @@ function outcomeOf(
   };
 }
 
+/** Values of a header, joined by commas where there are several. */
 function lookUp(flat: readonly string[], name: string): string | undefined {
-  for (let i = 0; i < flat.length; i += 2) if (flat[i] === name) return flat[i + 1];
-  return undefined;
+  let value: string | undefined;
+  for (let i = 0; i < flat.length; i += 2) {
+    if (flat[i] === name) value = value === undefined ? flat[i + 1] : `${value}, ${flat[i + 1]}`;
+  }
+  return value;
 }
 
 function aborted(signal: StopSignal): Promise<void> {

@@ -213,6 +213,8 @@ class PreparedRequest implements Cacheable {
   readonly #member: AliasMember | undefined;
   readonly #requester: Requester;
   readonly #hedgeMs: number | undefined;
+  /** Milliseconds since 1970: what was requested then or before may not be used. */
+  readonly #since: number;
   /** What the caller wants, if it was said. */
   readonly #accept: string | undefined;
 
@@ -222,36 +224,40 @@ class PreparedRequest implements Cacheable {
     alias: Alias | undefined,
     own: number,
     member: AliasMember | undefined,
-    hedgeMs: number | undefined,
+    options: WireOptions | undefined,
     accept: string | undefined,
   ) {
     this.#accept = accept;
     this.#requester = requester;
-    this.#hedgeMs = hedgeMs;
+    this.#hedgeMs = options?.hedgeMs;
+    const useCache = options?.useCache;
+    this.#since = useCache === false ? Infinity : typeof useCache === "number" ? useCache : 0;
     this.#request = request;
     this.#alias = alias;
     this.#own = own;
     this.#member = member;
   }
 
-  /** Alias, method, path, headers, credentials and body; none for streams and uploads. */
+  /** Alias, method, path, headers, credentials, limits and body; none for streams and uploads. */
   cacheKey(): string | undefined {
-    const { method, url, headers, body, auth, stream } = this.#request;
+    const { method, url, headers, body, auth, stream, maxBytes, maxRedirects } = this.#request;
     if (stream || (body !== null && !(body instanceof Uint8Array))) return undefined;
     const told: string[] = [];
     for (let i = 0; i < headers.length - this.#own; i += 2) {
       if (headers[i] !== "cache-control") told.push(headers[i]!, headers[i + 1]!);
     }
-    return keyOf([this.#alias?.scope, this.#member?.key, method, url, told, auth, body]);
+    const limits = [maxBytes, maxRedirects];
+    return keyOf([this.#alias?.scope, this.#member?.key, method, url, told, auth, limits, body]);
   }
 
-  /** Sends it. An answer of a type that was not asked for is a failure. */
+  /** Sends it. An answer of a type or size that was not asked for is a failure. */
   send(signal: StopSignal): Promise<Outcome> {
     const accept = this.#accept;
+    const { maxBytes, url } = this.#request;
     const answer = this.#cachedOrSent(signal);
-    return accept === undefined
+    return accept === undefined && maxBytes === undefined
       ? answer
-      : answer.then((outcome) => onlyAcceptable(outcome, accept, this.#request.url));
+      : answer.then((outcome) => onlyAcceptable(outcome, accept, url, maxBytes));
   }
 
   /** Sends it, unless there is an answer to it in the cache file system. */
@@ -260,7 +266,10 @@ class PreparedRequest implements Cacheable {
     if (!isCachedRequest(request)) return this.#send(signal);
     const members = this.#member === undefined ? this.#alias?.members ?? [] : [this.#member];
     const place = members.map(({ node, database }) => node + database).join(" ");
-    return throughCache(request, place, this.#own, (stop) => this.#send(stop), signal);
+    return throughCache(request, place, this.#own, (stop) => this.#send(stop), signal, {
+      credentials: credentialsOf(request, members),
+      since: this.#since,
+    });
   }
 
   #send(signal: StopSignal): Promise<Outcome> {
@@ -395,8 +404,8 @@ function prepare(
     alias,
     own.length,
     member,
-    options?.hedgeMs,
-    accepted === -1 ? undefined : given[accepted + 1],
+    options,
+    accepted === -1 ? undefined : valuesOf(given, "accept"),
   );
 }
 
@@ -412,11 +421,23 @@ function bytesOf(text: string): number {
   throw new TypeError(`Cannot send Accept-Content-Length: ${JSON.stringify(text)} is no number`);
 }
 
-/** The outcome, or a failure with code 718 when its type is none of those that were asked for. */
-async function onlyAcceptable(outcome: Outcome, accept: string, url: string): Promise<Outcome> {
-  const { status, statusCode } = outcome;
+/**
+ * The outcome, or a failure: 718 when its type is none of those that were asked for, 719 when it comes
+ * from the cache and is larger than this request allows.
+ */
+async function onlyAcceptable(
+  outcome: Outcome,
+  accept: string | undefined,
+  url: string,
+  maxBytes = Infinity,
+): Promise<Outcome> {
+  const { status, statusCode, content } = outcome;
+  if (status === 3 && content !== null && content.length > maxBytes) {
+    const error = new ProtocolError(`The answer of ${url} is larger than ${maxBytes} bytes`, 719);
+    return { ...failedOutcome(error, 2, 719), node: outcome.node, url: outcome.url };
+  }
   // an error page says more than the complaint that it is a page
-  if (status !== 3 || statusCode < 200 || statusCode >= 300) return outcome;
+  if (status !== 3 || statusCode < 200 || statusCode >= 300 || accept === undefined) return outcome;
   const type = outcome.headers.get("content-type");
   if (type === null || matchesAccept(type, accept)) return outcome;
   await outcome.body?.cancel();
@@ -444,6 +465,14 @@ function matchesAccept(contentType: string, accept: string): boolean {
 function isRepeatable({ method, body }: HttpRequest, more: readonly string[] | undefined): boolean {
   if (body !== null && !(body instanceof Uint8Array) && !body.replayable) return false;
   return IDEMPOTENT.has(method) || more?.includes(method) === true;
+}
+
+/** What a request will be sent with: its own credentials, those of its URL, or of its members. */
+function credentialsOf({ auth, url }: HttpRequest, members: readonly AliasMember[]): string {
+  if (auth !== undefined) return auth.join(":");
+  if (members.length === 0) return /^[a-z]+:\/\/([^/?#\\]*)@/i.exec(url)?.[1] ?? "";
+  return members.filter(({ user }) => user !== undefined)
+    .map(({ user, password }) => `${user}:${password}`).join(" ");
 }
 
 /** The request as it goes to a member. */
@@ -483,6 +512,11 @@ function checkOptions(method: string, uri: string, options: WireOptions): void {
   if (auth !== undefined && (!Array.isArray(auth) || auth.length < 1 || auth.length > 2)) {
     throw new TypeError(`${where}: auth is [user, password] or [token]`);
   }
+}
+
+/** Values of a header, joined by commas where there are several. */
+function valuesOf(flat: readonly string[], name: string): string {
+  return flat.filter((_, i) => i % 2 === 1 && flat[i - 1] === name).join(", ");
 }
 
 function indexOfName(flat: readonly string[], name: string): number {

@@ -39,6 +39,7 @@ Deno.test("CACHE-02 how long a response may be kept", () => {
     [{ expires: at(30), "cache-control": "max-age=5" }, 5],
     [{ expires: at(30), "cache-control": "no-store" }, 0],
     [{ "cache-control": "max-age=60", vary: "*" }, 0],
+    [{ "cache-control": "max-age=60", vary: "accept, *" }, 0],
     [{ "cache-control": "max-age=60", vary: "accept" }, 60],
     [{ "cache-control": "max-age=60", "set-cookie": "a=1" }, 0],
     [{ "cache-control": "public, max-age=60", "set-cookie": "a=1" }, 0],

@@ -3,6 +3,7 @@ import { alias, aliases } from "../../src/was/aliases.ts";
 import type { Outcome } from "../../src/clients/contract.ts";
 import { Stop, type StopSignal } from "../../src/core/stop.ts";
 import { enableCachefs, throughCache } from "../../src/was/cachefs.ts";
+import type { ReqOptions } from "../../src/was/http_requests.ts";
 import { wac } from "../../src/was/wac.ts";
 import { Was } from "../../src/was/was.ts";
 import { until } from "../_support/raw_backend.ts";
@@ -17,11 +18,16 @@ function backend() {
     const count = ++seen;
     const { searchParams } = new URL(req.url);
     const auth = req.headers.get("authorization");
+    if (searchParams.has("closed") && auth === null) {
+      return new Response("", { status: 401, headers: { "www-authenticate": "Basic realm=x" } });
+    }
     await hold;
     return new Response(JSON.stringify({ count, auth }), {
       headers: {
         "content-type": "application/json",
         "cache-control": searchParams.get("cc") ?? "max-age=60",
+        ...(searchParams.has("vary") ? { vary: searchParams.get("vary")! } : {}),
+        ...(searchParams.has("zstd") ? { "content-encoding": "zstd" } : {}),
       },
     });
   });
@@ -147,4 +153,79 @@ Deno.test("OPS-08 what may not be kept is not shared, and nobody waits for it a 
   await until("all are under way at once", () => server.seen === 6);
   open();
   await Promise.all(second);
+});
+
+Deno.test("CACHE-03 an answer to the user of a member or of a URL is for no other user", async () => {
+  await using server = backend();
+  enableCachefs({ memmax: 100_000 });
+  const names = ["@fs-ada", "@fs-bob", "@fs-nobody"];
+  const members = [`ada:a@${server.node}`, `bob:b@${server.node}`, server.node];
+  for (const [i, name] of names.entries()) alias(name, "http", members[i]!);
+  const whose = async (uri: string) => {
+    const result = await was.get<Counted>(`${uri}/private?closed`);
+    return result.statusCode === 401 ? "nobody" : atob(result.data.auth!.slice("Basic ".length));
+  };
+  try {
+    assert.deepEqual(await Promise.all(names.map(whose)), ["ada:a", "bob:b", "nobody"], "at once");
+    assert.equal(await whose("@fs-bob"), "bob:b");
+    assert.equal(await whose("@fs-nobody"), "nobody");
+  } finally {
+    for (const name of names) aliases.delete(name);
+  }
+  const url = server.url.replace("//", "//cy:c@");
+  const get = (cc: string) => was.get<Counted>(`${url}/url?closed&cc=${cc}`);
+  await get("max-age=60");
+  assert.equal((await get("max-age=60")).getHeader(LOOKUP), undefined, "only public ones are kept");
+  await get("public,max-age=60");
+  assert.equal((await get("public,max-age=60")).getHeader(LOOKUP), "MEM_HIT");
+});
+
+Deno.test("CACHE-11 a time of change holds for the cache file system, also for what is under way", async () => {
+  await using server = backend();
+  enableCachefs({ memmax: 100_000 });
+  const get = (useCache: boolean | number, headers = {}) =>
+    was.get<Counted>(`${server.url}/t`, undefined, { useCache, headers });
+  assert.equal((await get(true)).data.count, 1);
+  assert.equal((await get(Date.now() - 60_000)).data.count, 1, "changed long before");
+  assert.equal((await get(Date.now())).data.count, 2, "changed since");
+  assert.equal((await get(true)).data.count, 2);
+  assert.equal((await get(false, { "cache-control": "max-age=60" })).data.count, 3);
+  const open = server.block();
+  const old = was.get<Counted>(`${server.url}/u`);
+  await until("it is under way", () => server.seen === 4);
+  const changed = Date.now();
+  const fresh = was.get<Counted>(`${server.url}/u`, undefined, { useCache: changed });
+  await until("the fresh one is under way", () => server.seen === 5);
+  open();
+  assert.deepEqual([(await old).data.count, (await fresh).data.count], [4, 5]);
+  const late = was.get<Counted>(`${server.url}/u`, undefined, { useCache: changed });
+  assert.notEqual((await late).data.count, 4, "what was asked before the change");
+});
+
+Deno.test("CACHE-03 WAS-10 what a request limits holds for answers from the cache", async () => {
+  await using server = backend();
+  enableCachefs({ memmax: 100_000 });
+  const get = (query: string, options: ReqOptions = {}) =>
+    was.get<Counted>(`${server.url}/l?${query}`, undefined, options);
+  await get("");
+  assert.equal((await get("")).getHeader(LOOKUP), "MEM_HIT");
+  assert.equal((await get("", { maxBytes: 3 })).statusCode, 719);
+  assert.equal((await get("", { headers: { "accept-content-length": "3" } })).statusCode, 719);
+  const twice: [string, string][] = [["cache-control", "x=1"], ["cache-control", "no-cache"]];
+  assert.equal((await get("", { headers: twice })).getHeader(LOOKUP), undefined);
+  const varied = (value: string) =>
+    get("vary=x-v", { headers: [["x-v", "1"], ["x-v", value]] as [string, string][] });
+  await varied("2");
+  assert.equal((await varied("3")).getHeader(LOOKUP), undefined, "each value of a header counts");
+  assert.equal((await varied("3")).getHeader(LOOKUP), "MEM_HIT");
+});
+
+Deno.test("CACHE-02 CACHE-05 an answer in a coding that was not undone is not kept without its name", async () => {
+  await using server = backend();
+  enableCachefs({ memmax: 100_000 });
+  for (let i = 0; i < 2; i++) {
+    const result = await was.get(`${server.url}/z?zstd`);
+    assert.equal(result.getHeader("content-encoding"), "zstd");
+  }
+  assert.equal(server.seen, 2);
 });

@@ -243,3 +243,13 @@ Deno.test("CACHE-06 CACHE-09 CACHE-11 rows of a database are kept by statement a
     await Deno.remove(file);
   }
 });
+
+Deno.test("CACHE-09 requests with other limits are other requests", async () => {
+  await using backend = counting();
+  const get = (options: { maxBytes?: number; maxRedirects?: number }) =>
+    was.get<Counted>(`${backend.url}/limits?status=302`, undefined, options);
+  await get({ maxRedirects: 0 }).dispatch(10, { cache: 60, cacheIf: [302] });
+  assert.equal((await get({ maxRedirects: 0 })).cached, true);
+  assert.equal((await get({})).cached, false, "this one would follow");
+  assert.equal((await get({ maxRedirects: 0, maxBytes: 3 })).statusCode, 719);
+});

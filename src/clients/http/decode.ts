@@ -17,6 +17,17 @@ type Decode = (
 /** Bodies up to this size are decoded in place; handing them to a thread would cost more. */
 const SYNC_BYTES = 32 * 1024;
 
+const CODINGS = ["gzip", "x-gzip", "deflate", "br", "identity", ""];
+
+/** Whether all codings of a `Content-Encoding` are known here. */
+export function isDecodable(encoding: string): boolean {
+  return codingsOf(encoding).every((coding) => CODINGS.includes(coding));
+}
+
+function codingsOf(encoding: string): string[] {
+  return encoding.toLowerCase().split(",").map((name) => name.trim());
+}
+
 /**
  * Decodes a body by its `Content-Encoding`. A coding nobody announced is left as it is.
  *
@@ -27,11 +38,10 @@ export async function decodeContent(
   encoding: string,
   maxBytes: number,
 ): Promise<Uint8Array> {
-  const codings = encoding.toLowerCase().split(",").map((name) => name.trim());
   let bytes = content;
-  for (const coding of codings.reverse()) {
+  for (const coding of codingsOf(encoding).reverse()) {
     if (coding === "identity" || coding === "" || bytes.length === 0) continue;
-    if (!["gzip", "x-gzip", "deflate", "br"].includes(coding)) return bytes;
+    if (!CODINGS.includes(coding)) return bytes;
     bytes = await decodeOne(await import("node:zlib"), bytes, coding, maxBytes);
   }
   return bytes;
