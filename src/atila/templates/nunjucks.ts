@@ -59,6 +59,15 @@ const STATEMENTS = new Set([
   "Super",
 ]);
 
+/** Where a method that was bound to its object keeps what it was before. */
+const UNBOUND = Symbol("unbound");
+
+/** A method that a template has looked up. */
+interface Bound {
+  (...args: unknown[]): unknown;
+  [UNBOUND]?: Macro;
+}
+
 /** What went wrong first in a pass, and where. */
 interface Failure {
   readonly error: unknown;
@@ -179,6 +188,8 @@ function makeEngine(
         return typeof target === "string" ? (part as string[]).join("") : part;
       }
       if (target === undefined || target === null) return undefined;
+      // Some functions have members: `was.response` is called, and `was.response.throw`, too.
+      if (typeof target === "function") target = (target as Bound)[UNBOUND] ?? target;
       let value: unknown = target[member];
       if (value === undefined) {
         if (typeof member === "string") {
@@ -190,7 +201,9 @@ function makeEngine(
         if (macros.has(value as Macro)) return value;
         if (isFutureLike(target)) return futureMethod(target, String(member));
         const fn = value as Macro;
-        return (...args: unknown[]) => fn.apply(target, args);
+        const bound: Bound = (...args) => fn.apply(target, args);
+        bound[UNBOUND] = fn;
+        return bound;
       }
       return typeof value === "object" && value !== null ? arrived(value, member) : value;
     },

@@ -175,3 +175,23 @@ Deno.test("TPL-13 services use the templates of the app; further directories may
     assert.equal((await client.get("/service/u.html")).text, "more main s");
   });
 });
+
+Deno.test("TPL-03 RSP-14 a function keeps its members: was.response ends a page and sets headers", async () => {
+  const files = {
+    "throws.html": `{% if v %}{{ was.response.throw("402 Payment Required", "soon") }}{% endif %}`,
+    "throws.vto": `{{ was.response.throw("402 Payment Required", "soon") }}`,
+    "sets.html": `{{ was.response.set_header("x-page", "1") }}{% set res = was.response %}` +
+      `{{ res.getHeader("x-page") }} {{ was.get.map is callable }}`,
+  };
+  await withApp(files, async (app) => {
+    const client = app.makeClient();
+    for (const name of ["throws.html", "throws.vto"]) {
+      const { statusCode, text } = await client.get(`/${name}`);
+      assert.equal(statusCode, 402, name);
+      assert.match(text, /<p>soon<\/p>/, name);
+    }
+    const page = await client.get("/sets.html");
+    assert.equal(page.text, "1 true");
+    assert.equal(page.headers.get("x-page"), "1");
+  });
+});
