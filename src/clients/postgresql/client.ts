@@ -26,6 +26,7 @@ import {
 import { type Statement, toStatements } from "../statement.ts";
 import { LostConnectionError, PgConnection } from "./connection.ts";
 import { type PgText, readText, valuesOf } from "./text.ts";
+import { checkValues } from "./types.ts";
 
 /** Options of a {@link PostgresqlClient}. */
 export interface PostgresqlClientOptions {
@@ -183,7 +184,9 @@ export class PostgresqlClient implements Client {
           this.#texts.set(key, text);
         }
       }
-      return { text, values: valuesOf(text, params) };
+      const values = valuesOf(text, params);
+      checkValues(values);
+      return { text, values };
     });
   }
 

@@ -10,11 +10,13 @@ import type { EventEmitter } from "node:events";
 import { isIP, Socket } from "node:net";
 import type postgres from "postgres";
 import { asError, BackendError, ConnectError, ProtocolError } from "../../core/errors.ts";
+import { isPlainObject } from "../../core/plain_object.ts";
 import type { Poolable } from "../../net/pool.ts";
 import { type DatabaseTarget, nameOf } from "../database.ts";
 import { orAborted } from "../shared_opening.ts";
 import type { PgText } from "./text.ts";
-import { arrayText, arrayType, OWN_ARRAYS_SQL, pgTypes } from "./types.ts";
+import { SessionZone } from "./times.ts";
+import { arrayText, OWN_ARRAYS_SQL, type OwnArray, PgTypes } from "./types.ts";
 
 /** Most bytes a server may send before it has let us in. */
 const MAX_GREETING = 256 * 1024;
@@ -228,6 +230,8 @@ export class PgConnection implements Poolable {
     const { host, port, user, password, database } = this.#target;
     const unguard = guard(this.#socket, this.#target);
     let socket: Socket | undefined = this.#socket;
+    const zone = new SessionZone();
+    const types = new PgTypes(zone);
     const sql = this.#sql = driver({
       host: [host],
       port: [port],
@@ -249,9 +253,13 @@ export class PgConnection implements Poolable {
       // the sockets come with their TLS
       ssl: false,
       target_session_attrs: undefined,
-      connection: { application_name: "skitai" },
+      // dates are read in one style only
+      connection: { application_name: "skitai", DateStyle: "ISO" },
       transform: { undefined: null },
-      types: pgTypes() as Record<string, never>,
+      types: types.all() as Record<string, never>,
+      onparameter: (name: string, value: string) => {
+        if (name === "TimeZone") zone.set(value);
+      },
       onnotice: (notice: { code?: string }) => {
         // there is no transaction in progress
         if (notice.code === "25P01") this.#endedNone = true;
@@ -277,16 +285,15 @@ export class PgConnection implements Poolable {
     const rows = await orAborted(
       sql.unsafe(OWN_ARRAYS_SQL) as PromiseLike<unknown>,
       signal,
-    ) as unknown as { type: number; array: number }[];
+    ) as unknown as OwnArray[];
     unguard();
     const options = sql.options as unknown as {
       parsers: Record<number, unknown>;
       serializers: Record<number, unknown>;
     };
-    for (const { type, array } of rows) {
-      const { parse, serialize } = arrayType(type, array);
-      options.parsers[array] = parse;
-      options.serializers[array] = serialize;
+    for (const { to, parse, serialize } of types.own(rows)) {
+      options.parsers[to] = parse;
+      options.serializers[to] = serialize;
     }
   }
 
@@ -309,17 +316,27 @@ export class PgConnection implements Poolable {
   }
 
   /**
-   * Lists go without a type, so that the server says what they are lists of; where that is a type
-   * this connection does not know, they go as the text they have there.
+   * What the driver does not know how to write becomes what it knows. Lists go without a type, so
+   * that the server says what they are lists of; where that is a type this connection does not know,
+   * they go as the text they have there.
    */
   #bound(values: readonly unknown[]): unknown[] {
     // the driver reads them later, when the caller may have put others there
-    if (!values.some(Array.isArray)) return values.slice();
     return values.map((value) => {
-      if (!Array.isArray(value)) return value;
-      const list = [...value];
-      Object.defineProperty(list, "toString", { value: () => arrayText(list) });
-      return this.#sql.typed(list as never, 0);
+      // what does not fit into 64 bits may fit into a numeric
+      if (typeof value === "bigint") return BigInt.asIntN(64, value) === value ? value : `${value}`;
+      if (typeof value !== "object" || value === null) return value;
+      if (Array.isArray(value)) {
+        const list = [...value];
+        Object.defineProperty(list, "toString", { value: () => arrayText(list) });
+        return this.#sql.typed(list as never, 0);
+      }
+      if (ArrayBuffer.isView(value)) {
+        return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+      }
+      if (value instanceof ArrayBuffer) return new Uint8Array(value);
+      // also for types that are made of JSON, which the driver does not know
+      return isPlainObject(value) ? JSON.stringify(value) : value;
     });
   }
 
@@ -373,13 +390,17 @@ function isOfServer(error: unknown): boolean {
 
 /** True for errors of driver, socket and server that say so. */
 function isLost(error: unknown): boolean {
-  const { code } = error as { code?: unknown };
-  if (typeof code !== "string") return false;
-  return code.startsWith("CONNECTION_") || code.startsWith("08") || LOST.has(code);
+  const { code, severity, severity_local = "" } = error as Record<string, string | undefined>;
+  // its codes do not tell: those of connections are also said of others, and of wrong messages
+  if (isOfServer(error)) return ENDS.has(severity ?? severity_local);
+  return typeof code === "string" && (code.startsWith("CONNECTION_") || LOST.has(code));
 }
 
-/** Ended by an administrator, by a crash, by a restart; and what sockets say. */
-const LOST = new Set(["57P01", "57P02", "57P03", "ECONNRESET", "EPIPE", "ETIMEDOUT"]);
+/** What servers call errors that end the connection. */
+const ENDS = new Set(["FATAL", "PANIC"]);
+
+/** What sockets say. */
+const LOST = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT"]);
 
 /** Opens a socket, over TLS where the target wants it. */
 async function connect(target: DatabaseTarget, signal: StopSignal): Promise<Socket> {

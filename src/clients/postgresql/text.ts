@@ -32,7 +32,7 @@ export interface PgText {
  * skipped, so that a question mark in a string is no placeholder.
  */
 const PIECE =
-  /[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$|\$\d+|::|[:@$][A-Za-z_]\w*|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\?|;/g;
+  /[eE]'(?:[^'\\]|\\[\s\S]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$|\$\d+|::|[:@$][A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*|[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*|\?|;/g;
 
 interface Found {
   readonly text: string;
@@ -43,12 +43,12 @@ interface Found {
  * Reads a text for the values that come with it. @throws {TypeError} for values that do not fit.
  */
 export function readText(sql: string, params: SqlParams): PgText {
-  const words: string[] = [];
+  /** The words of each statement. */
+  const statements: string[][] = [];
   const marks: Found[] = [];
   const named: Found[] = [];
   let numbered = false;
-  let ends = 0;
-  let after = false;
+  let words: string[] | undefined;
   PIECE.lastIndex = 0;
   for (let match = PIECE.exec(sql); match !== null; match = PIECE.exec(sql)) {
     const [text] = match;
@@ -59,11 +59,10 @@ export function readText(sql: string, params: SqlParams): PgText {
     }
     if (first === "-" && text[1] === "-") continue;
     if (text === ";") {
-      ends++;
-      after = false;
+      words = undefined;
       continue;
     }
-    if (ends > 0) after = true;
+    if (words === undefined) statements.push(words = []);
     if (text === "?") marks.push({ text, at: match.index });
     else if (first === "$" && isDigit(text[1])) numbered = true;
     else if (
@@ -72,17 +71,17 @@ export function readText(sql: string, params: SqlParams): PgText {
       named.push({ text, at: match.index });
     } else if (/[A-Za-z_]/.test(first) && !text.endsWith("'")) words.push(text.toLowerCase());
   }
-  const single = ends === 0 || !after;
   const { converted, names } = Array.isArray(params)
     ? byPosition(sql, params, numbered ? [] : marks)
     : byName(sql, params as Readonly<Record<string, unknown>>, named);
-  const [verb = ""] = words;
+  const [only = []] = statements;
   return {
     sql: converted,
     names,
-    read: single && READS.has(verb) && !words.some((word) => WRITES.has(word)),
-    control: words.some((word) => CONTROLS.has(word)),
-    session: SESSIONS.has(verb) || (verb === "create" && /^temp(orary)?$/.test(words[1] ?? "")),
+    read: statements.length === 1 && READS.has(only[0] ?? "") &&
+      !only.some((word) => WRITES.has(word)),
+    control: statements.some((one) => one.some((word) => CONTROLS.has(word))),
+    session: statements.some(changesSession),
     runs: 0,
     slowest: 0,
     usual: 0,
@@ -102,6 +101,25 @@ const WRITES = new Set([
 ]);
 const CONTROLS = new Set(["begin", "start", "commit", "rollback", "abort", "savepoint", "prepare"]);
 const SESSIONS = new Set(["set", "reset", "listen", "prepare", "declare", "load", "discard"]);
+/** What follows `set` where it ends with the transaction. */
+const PASSING = new Set(["local", "transaction", "constraints"]);
+/** What the connection keeps until it is closed. */
+const LOCKS = /^pg_(try_)?advisory_lock(_shared)?$/;
+const TEMPORARY = /^temp(orary)?$/;
+const BEFORE_TEMPORARY = new Set(["create", "replace", "local", "global", "into"]);
+
+/** Whether a statement leaves something on its connection. */
+function changesSession(words: readonly string[]): boolean {
+  const [verb = "", second = ""] = words;
+  if (SESSIONS.has(verb)) return verb !== "set" || !PASSING.has(second);
+  return words.some((word, i) => {
+    if (LOCKS.test(word)) return true;
+    // `insert into temp` has a table of that name
+    if (TEMPORARY.test(word)) return verb !== "insert" && BEFORE_TEMPORARY.has(words[i - 1] ?? "");
+    if (word !== "set_config") return false;
+    return words.slice(i).find((one) => one === "true" || one === "false") !== "true";
+  });
+}
 
 /** The values of a text in the order of its placeholders. */
 export function valuesOf(text: PgText, params: SqlParams): readonly unknown[] {

@@ -160,6 +160,33 @@ Deno.test({
       await assert.rejects(run("select * from mine"), /does not exist/);
     });
 
+    await step("nor where they are made further on, or by a function", async (run) => {
+      const timeout = "show statement_timeout";
+      const [before] = await run(timeout);
+      await run("begin; set statement_timeout = 5000; commit");
+      assert.deepEqual(await run(timeout), [before]);
+      await run("select set_config('statement_timeout', $1, false)", ["6000"]);
+      assert.deepEqual(await run(timeout), [before]);
+      const locked = "select pg_try_advisory_lock(7) as got";
+      assert.deepEqual(await run(locked), [{ got: true }]);
+      await run("select pg_advisory_lock(7)");
+      await run("begin; create temp table ours (n int); commit");
+      await assert.rejects(run("select * from ours"), /does not exist/);
+    });
+
+    await step("several statements stay several, however often they come", async (run) => {
+      for (let i = 0; i < 5; i++) {
+        assert.deepEqual(await run("select 1 as a; select 2 as b;"), [{ b: 2 }]);
+      }
+    });
+
+    await step("too few values are not taken for a lost connection", async (run) => {
+      const pid = "select pg_backend_pid() as pid";
+      const [before] = await run(pid);
+      await assert.rejects(run("select $1::int + $2::int", [1]), { code: "08P01" });
+      assert.deepEqual(await run(pid), [before]);
+    });
+
     await step("a prepared statement survives a change of its table", async (run) => {
       await run("create table changing (a int)");
       await run("insert into changing values (1)");
@@ -210,6 +237,21 @@ Deno.test({
         ["timestamptz[]", [at, null]],
         ["jsonb[]", [{ a: 1 }, null]],
         ["uuid", "6c84fb90-12c4-11e1-840d-7b25c5ee775a"],
+        ["numeric", 2n ** 70n, String(2n ** 70n)],
+        ["timestamp", at],
+        ["timestamptz", new Date("0050-01-01T10:00:00Z")],
+        ["timestamptz", new Date("-000043-03-15T10:00:00Z")],
+        ["timestamptz", new Date("+012345-06-07T10:00:00Z")],
+        ["timestamptz", Infinity],
+        ["timestamptz", "-infinity", -Infinity],
+        ["text[]", [at], [at.toISOString()]],
+        ["bytea", bytes.buffer, bytes],
+        ["bytea", new DataView(bytes.buffer, 1), bytes.subarray(1)],
+        ["bytea", new Uint16Array([1, 2]), new Uint8Array([1, 0, 2, 0])],
+        ["int4range[]", ["[1,3)", null]],
+        ["macaddr[]", ["08:00:2b:01:02:03"]],
+        ["point[]", ["(1,2)"]],
+        ["bit(2)[]", ["10", "01"]],
       ];
       for (const [type, value, expected = value] of values) {
         const cast = `select $1::${type} as v`;
@@ -220,6 +262,52 @@ Deno.test({
       await run("insert into moods values ($1, $2)", ["sad", ["sad", "so so"]]);
       await run("set application_name = 'a new connection learns the new type'");
       assert.equal((await run("select m from moods where 'so so' = any(ms)"))[0]!.m, "sad");
+
+      await run("create domain positive as int check (value > 0); create domain few as positive");
+      await run("create domain settings as jsonb; create type pair as (x int, y text)");
+      await run("create type span as range (subtype = float8)");
+      await run("set application_name = 'and those'");
+      const own: [string, unknown][] = [
+        ["few[]", [1, 2]],
+        ["settings", { a: [1] }],
+        ["settings[]", [{ a: [1] }]],
+        ["pair[]", ['(1,"a b")']],
+        ["span[]", ["[1,2)"]],
+      ];
+      for (const [type, value] of own) {
+        assert.deepEqual(await run(`select $1::${type} as v`, [value]), [{ v: value }], type);
+      }
+    });
+
+    await step("styles the server is set to are read as well", async (run) => {
+      await server.sql(
+        `alter role ${user} set timezone = 'Asia/Seoul'; alter role ${user} set bytea_output = 'escape';
+         alter role ${user} set datestyle = 'German'`,
+      );
+      try {
+        const at = new Date("2024-02-29T12:34:56.789Z");
+        const bytes = new Uint8Array([0, 39, 65, 92, 255]);
+        await run("create table styles (ts timestamp, tz timestamptz, d date, b bytea)");
+        assert.deepEqual(
+          await run(
+            "insert into styles values ($1, $1, $2, $3) returning *, ts::text as wall",
+            [at, "2024-02-29", bytes],
+          ),
+          [{
+            ts: at,
+            tz: at,
+            d: new Date("2024-02-29"),
+            b: bytes,
+            wall: "2024-02-29 21:34:56.789",
+          }],
+        );
+        assert.deepEqual(
+          await run("select count(*) n from styles where ts = $1 and b = $2", [at, bytes]),
+          [{ n: 1 }],
+        );
+      } finally {
+        await server.sql(`alter role ${user} reset all`);
+      }
     });
 
     await step("no more connections than the target says", async (_run, client) => {
