@@ -6,7 +6,6 @@
  */
 
 import { type AsyncFrames, asyncFrames } from "./async_frame.ts";
-import { isThenable } from "./handler.ts";
 
 /** HTTP versions a front can report. `fast` cannot tell 1.0 from 1.1 and reports `"1.1"`. */
 export type HttpVersion = "1.0" | "1.1" | "2.0";
@@ -140,20 +139,11 @@ export function headerOf(req: Request, ctx: RequestContext, name: string): strin
 /** The request that asynchronous code belongs to. */
 const frames: AsyncFrames<RequestContext> = asyncFrames("request");
 
-/** The request whose handler is on the stack. */
-let running: RequestContext | undefined;
-/** Whether handlers run in a frame of their own. */
-let isFollowing = false;
-/** The request that showed that handlers wait, until it is answered: it alone has no frame. */
-let first: RequestContext | undefined;
-
 /**
  * Runs a handler so that {@link runningContext} finds its request, also after the handler has waited.
  *
- * A frame for asynchronous code has its price. As long as all handlers of a worker have answered at
- * once, there is no code that could continue later, and knowing who is on the stack is enough. The
- * first handler that returns a promise ends this for good; since it is the only one without a frame,
- * code that has none continues that very request.
+ * A handler that answers at once has a frame like any other: a timer it sets or the stream it answers
+ * with may continue while another request runs, whose context would be found there instead.
  */
 export function runInContext<A, B, C, R>(
   ctx: RequestContext,
@@ -162,31 +152,12 @@ export function runInContext<A, B, C, R>(
   b: B,
   c: C,
 ): R {
-  if (isFollowing) return frames.run(ctx, run, a, b, c);
-  const outer = running;
-  running = ctx;
-  try {
-    const result = run(a, b, c);
-    if (isThenable(result)) followFrom(ctx, result);
-    return result;
-  } finally {
-    running = outer;
-  }
-}
-
-function followFrom(ctx: RequestContext, pending: PromiseLike<unknown>): void {
-  isFollowing = true;
-  first = ctx;
-  const answered = () => {
-    if (first === ctx) first = undefined;
-  };
-  pending.then(answered, answered);
+  return frames.run(ctx, run, a, b, c);
 }
 
 /** The request that is running, for code that is not handed its context; `undefined` outside of any. */
 export function runningContext(): RequestContext | undefined {
-  // The stack is right where there is something on it: a frame may be one that the runtime forgot to leave.
-  return running ?? frames.get() ?? first;
+  return frames.get();
 }
 
 /** What {@link createContext} may be told; the rest is derived from the URL of the request. */

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 
-/** Each case needs a runtime of its own, because the first waiting handler changes it for good. */
+/** Each case has a runtime of its own, in which no request has run yet. */
 async function run(script: string): Promise<unknown> {
   const context = new URL("../../src/core/context.ts", import.meta.url).href;
   const directory = await Deno.makeTempDir();
@@ -93,5 +93,21 @@ Deno.test("EXT-03 WAS-01 what a handler imports when it is needed changes nothin
       await server.shutdown();
       said.splice(0, said.length, ...said.filter((one) => !Array.isArray(one) || one[0] !== "before"));`),
     [1, 2, [3, 4]],
+  );
+});
+
+Deno.test("EXT-03 WAS-01 what a handler leaves behind belongs to its request, whoever runs meanwhile", async () => {
+  assert.deepEqual(
+    await run(`
+      const gate = Promise.withResolvers<void>();
+      const left = call(1, () => ({ done: turn().then(id) }));
+      const stream = call(2, () => new ReadableStream({
+        async pull(controller) { await turn(); controller.enqueue(id()); controller.close(); },
+      }));
+      const waiting = call(3, async () => { await gate.promise; return { done: turn().then(id) }; });
+      said.push(await left.done, (await stream.getReader().read()).value);
+      gate.resolve();
+      said.push(await (await waiting).done);`),
+    [1, 2, 3],
   );
 });
