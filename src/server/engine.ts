@@ -150,19 +150,21 @@ export const startEngine: StartEngine = async (service, options) => {
   await run(options.reloaded ? "reloaded" : "mounted");
   await run("mountedOrReloaded");
 
+  const limits = {
+    ...DEFAULT_FRONT_LIMITS,
+    ...service.frontLimits,
+    keepAliveSeconds: service.keepAliveSeconds,
+    requestTimeoutSeconds: service.requestTimeoutSeconds,
+  };
   const front = await startFront(settings, {
     hostname: options.address,
     port: options.port,
     reusePort: options.reusePort,
     handler: pipeline(service, logger, counters, table, (now) => connections(now)),
     tls,
-    limits: {
-      ...DEFAULT_FRONT_LIMITS,
-      ...service.frontLimits,
-      keepAliveSeconds: service.keepAliveSeconds,
-      requestTimeoutSeconds: service.requestTimeoutSeconds,
-    },
+    limits,
     counters,
+    server: service.serverHeader,
     log,
     workerId,
   });
@@ -172,8 +174,8 @@ export const startEngine: StartEngine = async (service, options) => {
   if (service.forward !== undefined && options.workerIndex === 0) {
     const { startForward } = await import("./forward.ts");
     const { reusePort } = options;
-    const limits = { ...DEFAULT_FRONT_LIMITS, ...service.frontLimits };
-    forward = begun.use(await startForward({ ...service.forward, reusePort, limits, log }));
+    const server = service.serverHeader;
+    forward = begun.use(await startForward({ ...service.forward, reusePort, limits, server, log }));
   }
   begun.defer(later(TIMERS_DELAY_MS, loadTimers));
   watchAll(aliases);

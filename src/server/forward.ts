@@ -7,6 +7,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Handler } from "../core/handler.ts";
 import type { Log } from "../core/log.ts";
+import { standardHeaders } from "../middleware/standard_headers.ts";
 import type { Front, FrontCounters, FrontLimits } from "./front.ts";
 import { startEdge } from "./fronts/edge.ts";
 
@@ -22,6 +23,8 @@ export interface ForwardOptions {
   readonly reusePort: boolean;
   /** Limits, as those of the main listener. */
   readonly limits: FrontLimits;
+  /** Value of `Server` in every answer; `""` sends none. */
+  readonly server: string;
   /** Server log. */
   readonly log: Log;
 }
@@ -33,16 +36,17 @@ export interface ForwardOptions {
  * @throws {ConfigError} when it cannot listen.
  */
 export async function startForward(options: ForwardOptions): Promise<Front> {
-  const { fromPort, toPort, ip, reusePort, limits, log } = options;
+  const { fromPort, toPort, ip, reusePort, limits, server, log } = options;
   const hostname = ip === "" ? "0.0.0.0" : ip;
   try {
     return await startEdge({
       hostname,
       port: fromPort,
-      handler: redirectTo(toPort),
+      handler: standardHeaders(server)(redirectTo(toPort)),
       reusePort,
       limits,
       counters: ownCounters(),
+      server,
       log,
       workerId: "F",
     });

@@ -73,6 +73,8 @@ export interface FrontOptions {
   readonly limits: FrontLimits;
   /** Where numbers come from. */
   readonly counters: FrontCounters;
+  /** Value of `Server` in what the front answers by itself; `""`, the default, sends none. */
+  readonly server?: string;
   /** Server log: what was cut and why, long connections. */
   readonly log: Log;
   /** Short worker name, copied into every context. */

@@ -48,6 +48,8 @@ export interface TestFrontOptions {
   readonly tls?: TlsMaterial;
   /** Share the port. */
   readonly reusePort?: boolean;
+  /** Value of `Server` in answers of the front itself. */
+  readonly server?: string;
 }
 
 /** Starts a front; disposing ends it at once. */
@@ -56,7 +58,7 @@ export async function startTestFront(
   handler: Handler,
   options: TestFrontOptions = {},
 ): Promise<TestFront> {
-  const { hostname = "127.0.0.1", port = 0, limits, tls, reusePort = false } = options;
+  const { hostname = "127.0.0.1", port = 0, limits, tls, reusePort = false, server } = options;
   const log = listLog();
   let connections = 0;
   let requests = 0;
@@ -73,6 +75,7 @@ export async function startTestFront(
       nextRequest: () => ++requests,
       zombie: () => void zombies++,
     },
+    server,
     log,
     workerId: "W7",
   });

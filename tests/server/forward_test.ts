@@ -11,7 +11,8 @@ import { freePort, until, Workshop } from "../_support/service_process.ts";
 const ROOT = new URL("../../", import.meta.url);
 
 function start(
-  { toPort = 443, fromPort = 0, ip = "127.0.0.1", reusePort = false, limits = {} } = {},
+  { toPort = 443, fromPort = 0, ip = "127.0.0.1", reusePort = false, limits = {}, server = "" } =
+    {},
 ) {
   return startForward({
     fromPort,
@@ -19,6 +20,7 @@ function start(
     ip,
     reusePort,
     limits: { ...DEFAULT_FRONT_LIMITS, ...limits },
+    server,
     log: listLog(),
   });
 }
@@ -64,6 +66,44 @@ Deno.test("HTTP-14 a port other than 443 is part of the target", async () => {
     "https://example.org:8443/x",
   );
   assert.equal(await locationOf(front.address.port, "/", "[::1]"), "https://[::1]:8443/");
+});
+
+Deno.test("HTTP-14 HTTP-23 the redirect carries Server and Date, and what it refuses does", async () => {
+  await using front = await start({ server: "Skitai" });
+  for (const request of ["GET / HTTP/1.1\r\nHost: a", "GET / HTTP/1.0", "BREW / HTTP/1.1"]) {
+    const text = await ask(front.address.port, `${request}\r\nConnection: close\r\n\r\n`);
+    assert.match(text, /\r\nserver: Skitai\r\n/i, request);
+    assert.match(text, /\r\ndate: [^\r]* GMT\r\n/i, request);
+  }
+});
+
+Deno.test("HTTP-14 HTTP-02 the redirecting port keeps connections as long as the other one", async () => {
+  await using workshop = await Workshop.open();
+  const tls = await testTls();
+  const pem = join(workshop.path, "both.pem");
+  await Deno.writeTextFile(pem, tls.cert + tls.key);
+  const ports = [freePort(), freePort()] as const;
+  const script = join(workshop.appPath, "app.ts");
+  await Deno.writeTextFile(
+    script,
+    `import * as skitai from ${JSON.stringify(new URL("mod.ts", ROOT).href)};
+skitai.enableSsl(${JSON.stringify(pem)});
+skitai.enableForward(${ports[0]}, ${ports[1]}, "127.0.0.1");
+skitai.setKeepAlive(1);
+skitai.mount("/", () => new Response("ok"));
+await skitai.run({ port: ${ports[1]}, front: "edge" });
+`,
+  );
+  const flags = ["--config", fileURLToPath(new URL("deno.json", ROOT))];
+  const service = workshop.start(script, { flags });
+  await service.line(/serving on /);
+  using client = await RawClient.connect(ports[0]);
+  await client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await client.until(/ 301 [^]*\r\n\r\n/);
+  await service.line(/cut: 127\.0\.0\.1, idle/);
+  await client.end();
+  service.signal("SIGTERM");
+  assert.equal(await service.code(), 0);
 });
 
 Deno.test("HTTP-14 what names no host, or no usable one, is answered 400", async () => {

@@ -16,6 +16,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { asError, HttpError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
+import { httpDate } from "../../core/http_date.ts";
 import { journalConnection } from "../connection_journal.ts";
 import type { Front, FrontOptions, StartFront } from "../front.ts";
 import { deadline, delay } from "./deadline.ts";
@@ -36,6 +37,7 @@ import {
   isHost,
   MALFORMED,
   NO_TUNNEL,
+  ownHeaders,
   plainAddress,
   type Refusal,
   TOO_SLOW,
@@ -434,7 +436,7 @@ class EdgeFront implements Front {
     this.#send(
       new Response("Internal Server Error\n", {
         status: 500,
-        headers: { "content-type": "text/plain; charset=utf-8" },
+        headers: ownHeaders(this.#options.server),
       }),
       out,
       ctx,
@@ -449,9 +451,7 @@ class EdgeFront implements Front {
   ): void {
     const { status, reason } = refusal;
     this.#refusals.write(`${status} to ${connection.address}: ${reason} (${incoming.method})`);
-    const headers: Record<string, string | number> = {
-      "content-type": "text/plain; charset=utf-8",
-    };
+    const headers = ownHeaders(this.#options.server);
     if (status === 405) headers.allow = ALLOWED_METHODS;
     if (!(out instanceof EdgeResponse)) {
       const { stream } = out;
@@ -461,11 +461,7 @@ class EdgeFront implements Front {
       return;
     }
     out.isLast = true;
-    out.prepare(
-      new Response(null, { status, headers: headers as HeadersInit }),
-      "length",
-      undefined,
-    );
+    out.prepare(new Response(null, { status, headers }), "length", undefined);
     connection.socket.destroySoon = () => connection.linger();
     out.end(`${reason}\n`);
   }
@@ -534,12 +530,14 @@ class EdgeFront implements Front {
       exchange.finish(false);
       exchange.body?.fail(new HttpError(status, reason));
     }
-    const allow = status === 405 ? `allow: ${ALLOWED_METHODS}\r\n` : "";
+    const headers = ownHeaders(this.#options.server);
+    if (status === 405) headers.allow = ALLOWED_METHODS;
+    headers.date = httpDate(Date.now());
+    headers["content-length"] = `${reason.length + 1}`;
+    headers.connection = "close";
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
     socket.write(
-      `HTTP/1.1 ${status} ${
-        PHRASES[status]
-      }\r\ncontent-type: text/plain; charset=utf-8\r\n${allow}` +
-        `content-length: ${reason.length + 1}\r\nconnection: close\r\n\r\n${reason}\n`,
+      `HTTP/1.1 ${status} ${PHRASES[status]}\r\n${lines.join("")}\r\n${reason}\n`,
     );
     connection.linger();
   }
@@ -890,6 +888,10 @@ function listenError(error: Error, host: string, port: number): Error {
     case "EADDRINUSE":
       return new Deno.errors.AddrInUse(`Address already in use: ${where}`, cause);
     case "EADDRNOTAVAIL":
+    // What this runtime says for an address of another machine, and for names nobody knows.
+    case "EINVAL":
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
       return new Deno.errors.AddrNotAvailable(`Address not available: ${where}`, cause);
     case "EACCES":
       return new Deno.errors.PermissionDenied(`No permission to listen on ${where}`, cause);

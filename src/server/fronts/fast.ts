@@ -34,6 +34,7 @@ import {
   isAllowedMethod,
   isHost,
   NO_TUNNEL,
+  ownHeaders,
   plainAddress,
   type Refusal,
 } from "./request_rules.ts";
@@ -172,7 +173,15 @@ class FastFront implements Front {
         if (error instanceof Deno.errors.AddrInUse) throw error;
       }
     }
-    return { server: this.#serve(hostname), hostname };
+    try {
+      return { server: this.#serve(hostname), hostname };
+    } catch (error) {
+      // The text of the runtime does not say which name nobody knows.
+      if (!asError(error).message.startsWith("failed to lookup address")) throw error;
+      throw new Deno.errors.AddrNotAvailable(`Address not available: ${hostname}`, {
+        cause: error,
+      });
+    }
   }
 
   #serve(hostname: string): Deno.HttpServer<Deno.NetAddr> {
@@ -298,7 +307,8 @@ class FastFront implements Front {
     if (content === undefined) {
       // Nobody is going to read it.
       res.body?.cancel().catch((error) => this.#options.log.trace(error, "front"));
-      return new Response(null, res);
+      // For no body at all the runtime would write a length of 0, which is not that of the answer to GET.
+      return new Response(res.headers.has("content-length") ? null : emptyStream(), res);
     }
     const head = new Response(null, res);
     const size = typeof content === "string"
@@ -340,7 +350,7 @@ class FastFront implements Front {
     this.#refusals.write(
       `${status} to ${plainAddress(info.remoteAddr.hostname)}: ${reason} (${req.method})`,
     );
-    const headers: Record<string, string> = { "content-type": "text/plain; charset=utf-8" };
+    const headers = this.#ownHeaders();
     if (status === 405) headers.allow = ALLOWED_METHODS;
     const text = `${reason}\n`;
     // An HTTP/2 tunnel is a stream of its own: what follows on it is no request.
@@ -352,11 +362,13 @@ class FastFront implements Front {
 
   readonly #failed = (error: unknown): Response => {
     this.#trace(error);
-    return new Response("Internal Server Error\n", {
-      status: 500,
-      headers: { "content-type": "text/plain; charset=utf-8" },
-    });
+    return new Response("Internal Server Error\n", { status: 500, headers: this.#ownHeaders() });
   };
+
+  /** Headers of what the front answers by itself. */
+  #ownHeaders(): Record<string, string> {
+    return ownHeaders(this.#options.server);
+  }
 
   /** The runtime reports failed streams once more. */
   #trace(error: unknown): void {
@@ -403,7 +415,8 @@ class FastFront implements Front {
     this.#bodies.stallAll();
     for (const late of this.#running) {
       this.#running.delete(late);
-      late.resolve(new Response("Service Unavailable\n", { status: 503 }));
+      const headers = this.#ownHeaders();
+      late.resolve(new Response("Service Unavailable\n", { status: 503, headers }));
     }
     const patience = deadline(CUT_MS);
     await Promise.race([closed, patience.passed]);
@@ -432,6 +445,10 @@ class FastUpload implements RequestGuard, Upload {
   over(): void {
     if (!this.isOver) this.uploads.end(this);
   }
+}
+
+function emptyStream(): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({ start: (controller) => controller.close() });
 }
 
 /** Headers that HTTP/2 does not have. */

@@ -47,6 +47,13 @@ export interface Refusal {
   readonly reason: string;
 }
 
+/** Headers of what a front answers by itself; its bodies are plain text. */
+export function ownHeaders(server = ""): Record<string, string> {
+  const headers: Record<string, string> = { "content-type": "text/plain; charset=utf-8" };
+  if (server !== "") headers.server = server;
+  return headers;
+}
+
 /** A request without a usable `Host`. */
 export const BAD_HOST: Refusal = { status: 400, reason: "The Host header is missing or wrong" };
 
