@@ -169,8 +169,12 @@ export class Alias {
     }
     this.type = type;
     this.tls = options.ssl === true || type === "https" || type === "wss";
-    this.role = options.role ?? "";
-    this.source = options.source ?? "";
+    const { role = "", source = "" } = options;
+    if (typeof role !== "string" || typeof source !== "string") {
+      throw new TypeError(`Cannot define ${this.name}: role and source are text`);
+    }
+    this.role = role;
+    this.source = source;
     const { ca } = options;
     this.caCerts = ca === undefined ? undefined : typeof ca === "string" ? [ca] : ca;
     const { maxConnections } = options;
@@ -183,6 +187,9 @@ export class Alias {
     }
     this.maxConnections = maxConnections;
     const list = typeof members === "string" ? [members] : members;
+    if (!Array.isArray(list)) {
+      throw new TypeError(`Cannot define ${this.name}: members are an address or a list of them`);
+    }
     const scope = this.scope = `${this.name}#${serial++}`;
     const byNode = new Map<string, AliasMember>();
     for (const text of list) {
@@ -195,9 +202,10 @@ export class Alias {
       throw new TypeError(`Cannot define ${this.name}: it has no member`);
     }
     this.#roles = this.role.split(",").map((one) => one.trim()).filter((one) => one !== "");
-    const web = type === "http" || type === "https" || type === "ws" || type === "wss";
     try {
-      if (this.#roles.length > 0 && !web) throw new TypeError("only web servers have roles");
+      if (this.#roles.length > 0 && !isWeb(type)) {
+        throw new TypeError("only web servers have roles");
+      }
       this.allowsSource = parseSources(this.source);
       if (options.health !== undefined) checkHealthOptions(options.health);
       this.balancer = new Balancer<AliasMember>(this.name, [...byNode.values()], options);
@@ -375,7 +383,7 @@ export function parseServer(text: string, type: AliasType, tls = false): AliasMe
   return parseMember(text, type, tls, "a server", "");
 }
 
-const MEMBER = /^(?:([^@/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:/@\s]+)(?::(\d{1,5}))?(\/[^\s]*)?$/;
+const MEMBER = /^(?:([^@/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^:/@?#\\\s]+)(?::(\d{1,5}))?(\/[^\s]*)?$/;
 
 /** Reads `[user:password@]host[:port][/database] [weight]`, or for SQLite `file [weight]`. */
 function parseMember(
@@ -386,8 +394,11 @@ function parseMember(
   scope: string,
 ): AliasMember {
   const bad = (why: string) =>
-    new TypeError(`Cannot use ${JSON.stringify(masked(text))} as a member of ${alias}: ${why}`);
-  if (typeof text !== "string" || text.trim() === "") throw bad("it is empty");
+    new TypeError(
+      `Cannot use ${JSON.stringify(masked(text, type))} as a member of ${alias}: ${why}`,
+    );
+  if (typeof text !== "string") throw bad("it is no text");
+  if (text.trim() === "") throw bad("it is empty");
   const weighted = /^(.*\S)\s+(\d+)$/.exec(text.trim());
   const address = weighted?.[1] ?? text.trim();
   const weight = weighted === null ? 1 : Number(weighted[2]);
@@ -417,7 +428,7 @@ function parseMember(
     user = decoded(colon === -1 ? match[1] : match[1].slice(0, colon), bad);
     password = colon === -1 ? "" : decoded(match[1].slice(colon + 1), bad);
   }
-  if (type === "http" || type === "https" || type === "ws" || type === "wss") {
+  if (isWeb(type)) {
     database = database.replace(/\/+$/, "");
   } else {
     // the older form is host:port/database/user/password
@@ -441,6 +452,10 @@ function parseMember(
   };
 }
 
+function isWeb(type: AliasType): boolean {
+  return type === "http" || type === "https" || type === "ws" || type === "wss";
+}
+
 function decoded(text: string, bad: (why: string) => TypeError): string {
   try {
     return decodeURIComponent(text);
@@ -449,7 +464,10 @@ function decoded(text: string, bad: (why: string) => TypeError): string {
   }
 }
 
-/** An address without what follows the user, for messages. */
-function masked(text: unknown): unknown {
-  return typeof text === "string" ? text.replace(/^([^@/:]*):[^@/]*@/, "$1:***@") : text;
+/** An address without what follows the user, for messages; a password may hold what it should not. */
+function masked(text: unknown, type: AliasType): unknown {
+  if (typeof text !== "string" || type === "sqlite3") return text;
+  const bare = text.replace(/^([^@/:]*):.*@/, "$1:***@");
+  // the older form is host:port/database/user/password
+  return isWeb(type) ? bare : bare.replace(/^([^/]*\/[^/]*\/[^/]*\/)[^\s]*/, "$1***");
 }

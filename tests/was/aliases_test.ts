@@ -1,4 +1,4 @@
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import {
   Alias,
   alias,
@@ -128,4 +128,22 @@ Deno.test("ALI-11 an address is cut after the name; unknown names throw and list
   throws(() => findAlias("@x", registry), /"@x": no such alias; defined are none/);
   registry.define("@y", "http", "a");
   throws(() => findAlias("@x", registry), /defined are @y/);
+});
+
+Deno.test("ALI-01 ALI-03 what is wrong with an alias is said without its passwords", () => {
+  const registry = new AliasRegistry();
+  const define = (members: unknown, type = "postgresql", options = {}) => () =>
+    registry.define("@masked", type as "http", members as string, options);
+  const cases = ["u:s3c@ret@h", "u:s3cret@h:99999", "h:5432/db/user/s3cret 0", "h/db/u/s3cret/x 0"];
+  for (const member of cases) {
+    throws(define(member), ({ message }: Error) => {
+      match(message, /^Cannot use ".*\*\*\*.*" as a member of @masked: /);
+      return !/s3c|ret/.test(message);
+    }, member);
+  }
+  throws(define(5), /Cannot define @masked: members are an address or a list of them/);
+  throws(define(undefined), /members are an address or a list of them/);
+  throws(define([5]), /Cannot use 5 as a member of @masked: it is no text/);
+  throws(define("h", "http", { role: 5 }), /role and source are text/);
+  for (const host of ["h?x", "h#x", "h\\x"]) throws(define(host, "http"), /expected \[user/);
 });
