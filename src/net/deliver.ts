@@ -136,6 +136,12 @@ export function isMemberFault(outcome: Attempt, codes: readonly number[] = []): 
     (error instanceof BackendError && statusCode !== 718 && statusCode !== 719);
 }
 
+/** Whether an outcome that is no fault of the member's tells that it is there. */
+function hasAnswered({ status, statusCode }: Attempt): boolean {
+  // a request that could not be made, such as one whose body broke off, says nothing about it
+  return status === 3 || (status === 2 && statusCode !== 701);
+}
+
 /** Whether an outcome is not worth another attempt. */
 function isFinal(
   outcome: Attempt,
@@ -162,8 +168,13 @@ function attempt<M extends Upstream, A extends Attempt>(
   }
   const end = (outcome: A): A => {
     const isGivenUp = outcome.status === 1 && signal.reason === HEDGED;
-    const isFault = !isGivenUp && isMemberFault(outcome, balancer.failureCodes);
-    const how = isGivenUp ? "given-up" : isFault ? "failed" : "answered";
+    const how = isGivenUp
+      ? "given-up"
+      : isMemberFault(outcome, balancer.failureCodes)
+      ? "failed"
+      : hasAnswered(outcome)
+      ? "answered"
+      : "given-up";
     balancer.end(state, begun, how, outcome.error);
     return outcome;
   };

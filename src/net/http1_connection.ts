@@ -40,6 +40,8 @@ export class Http1Connection implements Poolable {
   #sent = 0;
   #writing = false;
   #writeError: Error | undefined;
+  /** Why the body of the request could not be produced: nothing the peer could help. */
+  #bodyError: Error | undefined;
 
   /** `performance.now()` after which the peer is expected to close it. */
   expiresAt: number = Number.POSITIVE_INFINITY;
@@ -98,7 +100,7 @@ export class Http1Connection implements Poolable {
    */
   send(method: string, head: string, body: RequestBody): void {
     this.#sent = 0;
-    this.#writeError = undefined;
+    this.#writeError = this.#bodyError = undefined;
     this.#writing = true;
     // only a whole and well-ended exchange makes the connection reusable again
     this.#reusable = false;
@@ -125,7 +127,10 @@ export class Http1Connection implements Poolable {
     this.#writeError = asError(error);
   };
 
-  /** Reads the head of the response. Rejects with a `BackendError` 700, 708 or 715. */
+  /**
+   * Reads the head of the response. Rejects with a `BackendError` 700, 708 or 715, or with a plain
+   * error when the body of the request could not be produced.
+   */
   readHead(): Promise<Http1ResponseHead> {
     return this.#from === this.#to
       ? this.#fill().then(this.#takeHead)
@@ -234,12 +239,14 @@ export class Http1Connection implements Poolable {
   }
 
   readonly #broken = (error: unknown): never => {
+    if (this.#bodyError !== undefined) throw unsendable(this.#bodyError);
     const cause = this.#writeError ?? asError(error);
     throw new BackendError(`The connection to the backend broke: ${cause.message}`, 700, { cause });
   };
 
   readonly #filled = (count: number | null): boolean => {
     if (count === null) {
+      if (this.#bodyError !== undefined) throw unsendable(this.#bodyError);
       if (this.#writeError !== undefined && !this.#parser.started) {
         const cause = this.#writeError;
         throw cause instanceof BackendError ? cause : new BackendError(
@@ -259,11 +266,17 @@ export class Http1Connection implements Poolable {
   async #write(head: string, body: RequestBody): Promise<void> {
     if (!(body instanceof Uint8Array)) {
       await this.#writeAll(encodeLatin1(head));
+      let isTaken = true;
       try {
-        for await (const part of body) await this.#writeAll(part);
+        for await (const part of body) {
+          isTaken = false;
+          await this.#writeAll(part);
+          isTaken = true;
+        }
       } catch (error) {
         // the peer waits for the rest; without closing, nobody would ever learn that there is none
         this.#writeError = asError(error);
+        if (isTaken) this.#bodyError = this.#writeError;
         this.close();
         throw error;
       }
@@ -296,6 +309,10 @@ export class Http1Connection implements Poolable {
 }
 
 function ignore(): void {}
+
+function unsendable(cause: Error): Error {
+  return new Error(`The body of the request broke off: ${cause.message}`, { cause });
+}
 
 function tooLarge(maxBytes: number): ProtocolError {
   return new ProtocolError(`The backend's answer is larger than ${maxBytes} bytes`, 719);

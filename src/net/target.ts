@@ -68,7 +68,8 @@ function parseSlowly(text: string): Target {
 }
 
 function notAUrl(url: string): TypeError {
+  const shown = url.replace(/\/\/[^/?#]*@/, "//***@");
   return new TypeError(
-    `Cannot request ${JSON.stringify(url)}: expected an http or https URL, or @alias/path`,
+    `Cannot request ${JSON.stringify(shown)}: expected an http or https URL, or @alias/path`,
   );
 }

@@ -246,7 +246,7 @@ export function startOnAll<T>(
       const cacheable = { cacheKey: () => request.cacheKey(`map ${member.key}`) };
       return new Future<T>(
         (signal) => request.ask(member, signal),
-        futureOf(owner, request, options, member, cacheable),
+        { ...futureOf(owner, request, options, member, cacheable), asked: member },
       );
     }),
   );

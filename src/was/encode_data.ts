@@ -105,6 +105,9 @@ export function encodeBody(data: RequestData | undefined, contentType: string): 
 
 /** Makes a multipart form. Its size is known beforehand, its files are read while it is sent. */
 export function encodeUpload(data: UploadData): EncodedBody {
+  if (!isRecord(data) || Array.isArray(data)) {
+    throw new TypeError(`Cannot upload ${kindOf(data)}: expected a record or a FormData`);
+  }
   const boundary = `----skitai${crypto.randomUUID().replaceAll("-", "")}`;
   const parts: (Uint8Array | Blob | OpenFile)[] = [];
   const entries: Iterable<[string, unknown]> = data instanceof FormData
@@ -200,17 +203,27 @@ function formOf(data: unknown, form: string): string {
   return new URLSearchParams(entriesOf(data, form)).toString();
 }
 
-function entriesOf(data: unknown, form: string): [string, string][] {
-  const plain = typeof data === "object" && data !== null && !(data instanceof Blob) &&
+/** Whether it has fields, rather than being a single value. */
+function isRecord(data: unknown): data is object {
+  return typeof data === "object" && data !== null && !(data instanceof Blob) &&
     !(data instanceof ArrayBuffer) && !ArrayBuffer.isView(data) &&
     !(data instanceof ReadableStream);
-  if (!plain) throw new TypeError(`Cannot make ${form} of ${kindOf(data)}: expected a record`);
+}
+
+function entriesOf(data: unknown, form: string): [string, string][] {
+  if (!isRecord(data)) {
+    throw new TypeError(`Cannot make ${form} of ${kindOf(data)}: expected a record`);
+  }
   const pairs: Iterable<[string, unknown]> = Array.isArray(data) || data instanceof FormData ||
       data instanceof Map
     ? data as Iterable<[string, unknown]>
     : Object.entries(data as object);
   const entries: [string, string][] = [];
-  for (const [name, value] of pairs) {
+  for (const pair of pairs as Iterable<unknown>) {
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw new TypeError(`Cannot make ${form} of a list of anything but pairs of name and value`);
+    }
+    const [name, value] = pair;
     for (const one of Array.isArray(value) ? value : [value]) {
       if (one === undefined) continue;
       entries.push([String(name), one === null ? "" : String(one)]);

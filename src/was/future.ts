@@ -47,6 +47,8 @@ export interface FutureInit<T = unknown> extends RequestFacts {
   readonly filter?: (result: Result<T>) => unknown;
   /** Called with the result when it is there. */
   readonly callback?: ResultCallback<T>;
+  /** Tells who is being asked, for the result of a request that has run out of time. */
+  readonly asked?: Asked;
   /** Tells the same requests apart from others; without it the result cannot be kept. */
   readonly cacheable?: Cacheable;
   /**
@@ -54,6 +56,12 @@ export interface FutureInit<T = unknown> extends RequestFacts {
    * requested after that time; an older one is forgotten. Default true.
    */
   readonly useCache?: boolean | number;
+}
+
+/** A request that knows who is being asked. */
+export interface Asked {
+  /** The member, or the server; `undefined` when none has been asked yet. */
+  readonly node: string | undefined;
 }
 
 /** A request that knows what the same requests have in common. */
@@ -128,10 +136,12 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   /**
    * Starts the request.
    *
-   * @throws {RangeError} when the timeout is not a positive number.
+   * @throws {RangeError} when the timeout is not a positive number. @throws {TypeError} for a callback
+   * or filter that cannot be called, and a useCache that is neither true, false nor a time.
    */
   constructor(send: Send<Promise<Outcome> | Outcome>, init: FutureInit<T>) {
     const seconds = checkedSeconds(init.timeout ?? DEFAULT_TIMEOUT_SECONDS);
+    checkInit(init);
     this.#init = init;
     if (init.callback !== undefined) this.#callBack(init.callback);
     if (resultCache.active && this.#takeKept()) return;
@@ -251,7 +261,9 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
     return this.#orThrow(args, (result, status) => {
       const data: unknown = dataOf(result, status);
       const row: unknown = Array.isArray(data) ? data[0] : data;
-      if (row === undefined || row === null || row === "") throw new HttpError(404);
+      const isNone = row === undefined || row === null || row === "" ||
+        (row instanceof Uint8Array && row === data && row.length === 0);
+      if (isNone) throw new HttpError(404);
       return row as RowOf<T>;
     });
   }
@@ -430,9 +442,14 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   #expire(): void {
     if (this.#over) return;
     const ms = Math.round(performance.now() - this.#startedAt);
-    const { method, url } = this.#init;
-    const error = new BackendTimeoutError(`${method} ${url} was not answered within ${ms} ms`, 730);
-    this.#settle(failedOutcome(error, 1, 730));
+    const { method, url, asked } = this.#init;
+    const node = asked?.node;
+    const error = new BackendTimeoutError(
+      `${method} ${url} was not answered within ${ms} ms`,
+      730,
+      { member: node },
+    );
+    this.#settle({ ...failedOutcome(error, 1, 730), node });
     // others who take part in this request go on waiting
     if (this.#flight !== undefined) this.#flight.leave(error);
     else this.#deadline?.abort(error);
@@ -613,7 +630,22 @@ export function checkCaching(seconds: number, cacheIf: readonly number[] | undef
 function checkedSeconds(seconds: number): number {
   // beyond 2^31 ms a timer would fire at once
   if (typeof seconds === "number" && seconds > 0 && seconds <= 2_000_000) return seconds;
-  throw new RangeError(`Cannot wait for ${seconds} seconds: expected a number above 0`);
+  const given = typeof seconds === "string" ? JSON.stringify(seconds) : String(seconds);
+  throw new RangeError(`Cannot wait for ${given} seconds: expected a number above 0`);
+}
+
+/** Checks what would only show when the answer is there, or not at all. */
+function checkInit<T>({ method, url, callback, filter, useCache }: FutureInit<T>): void {
+  const bad = (what: string) => new TypeError(`Cannot start ${method} ${url}: ${what}`);
+  const call: unknown = Array.isArray(callback) ? callback[0] : callback;
+  if (callback !== undefined && typeof call !== "function") {
+    throw bad("callback is a function, or a list that begins with one");
+  }
+  if (filter !== undefined && typeof filter !== "function") throw bad("filter is a function");
+  const isTime = typeof useCache === "number" && !Number.isNaN(useCache);
+  if (useCache !== undefined && typeof useCache !== "boolean" && !isTime) {
+    throw bad(`useCache is true, false or a time in milliseconds, not ${String(useCache)}`);
+  }
 }
 
 function errorOf(result: Result): Error {

@@ -7,7 +7,7 @@
 import type { StopSignal } from "../core/stop.ts";
 import type { Outcome } from "../clients/contract.ts";
 import type { HttpClient } from "../clients/http/client.ts";
-import { flattenHeaders, type HttpRequest } from "../clients/http/request.ts";
+import { checkHeaderValue, flattenHeaders, type HttpRequest } from "../clients/http/request.ts";
 import { asError, type BackendError, ProtocolError } from "../core/errors.ts";
 import type { BalanceFacts } from "../net/balance/policy.ts";
 import { deliver, type Delivery } from "../net/deliver.ts";
@@ -17,6 +17,7 @@ import { backendKeepAlive, backends } from "./backend_clients.ts";
 import { isCachedRequest, throughCache } from "./cachefs.ts";
 import { encodeBody, encodeUpload, type RequestData, withQuery } from "./encode_data.ts";
 import {
+  type Asked,
   type Cacheable,
   failedOutcome,
   Future,
@@ -191,6 +192,7 @@ export function startRequest<T>(
     callback: options?.callback,
     useCache: options?.useCache,
     cacheable: undefined as Cacheable | undefined,
+    asked: undefined as Asked | undefined,
   };
   let prepared: PreparedRequest;
   try {
@@ -199,12 +201,12 @@ export function startRequest<T>(
     const outcome = failedOutcome(asError(thrown), -1, 701);
     return new Future<T>(() => Promise.resolve(outcome), facts);
   }
-  facts.cacheable = prepared;
+  facts.cacheable = facts.asked = prepared;
   return new Future<T>((signal) => prepared.send(signal), facts);
 }
 
 /** A request that only lacks its member. */
-class PreparedRequest implements Cacheable {
+class PreparedRequest implements Asked, Cacheable {
   readonly #request: HttpRequest;
   readonly #alias: Alias | undefined;
   /** How many of the headers belong to this request alone: its transaction. */
@@ -212,6 +214,8 @@ class PreparedRequest implements Cacheable {
   /** The one to ask, where it is not to be chosen. */
   readonly #member: AliasMember | undefined;
   readonly #requester: Requester;
+  /** On its way to a member of the alias, where one is chosen. */
+  #delivery: HttpDelivery | undefined;
   readonly #hedgeMs: number | undefined;
   /** Milliseconds since 1970: what was requested then or before may not be used. */
   readonly #since: number;
@@ -236,6 +240,12 @@ class PreparedRequest implements Cacheable {
     this.#alias = alias;
     this.#own = own;
     this.#member = member;
+  }
+
+  /** The member it is to be sent to or was sent to last, or the server. */
+  get node(): string | undefined {
+    if (this.#alias === undefined) return URL.parse(this.#request.url)?.host;
+    return this.#member?.node ?? this.#delivery?.node;
   }
 
   /** Alias, method, path, headers, credentials, limits and body; none for streams and uploads. */
@@ -291,7 +301,7 @@ class PreparedRequest implements Cacheable {
   #deliver(client: HttpClient, alias: Alias, signal: StopSignal): Promise<Outcome> {
     const { balancer } = alias;
     watchHealth(alias);
-    const delivery = new HttpDelivery(
+    const delivery = this.#delivery = new HttpDelivery(
       client,
       this.#request,
       alias,
@@ -312,6 +322,8 @@ class HttpDelivery implements Delivery<AliasMember, Outcome> {
   readonly facts: BalanceFacts | undefined;
   readonly hedgeMs: number | undefined;
   attempts = 0;
+  /** The member that was asked last. */
+  node: string | undefined;
   readonly #client: HttpClient;
   readonly #request: HttpRequest;
   readonly #alias: Alias;
@@ -332,6 +344,7 @@ class HttpDelivery implements Delivery<AliasMember, Outcome> {
   }
 
   ask(member: AliasMember, signal: StopSignal): Promise<Outcome> {
+    this.node = member.node;
     return this.#client.send(addressedTo(this.#request, this.#alias, member), signal);
   }
 
@@ -359,6 +372,9 @@ function prepare(
     throw new TypeError(`Cannot send HTTP to ${alias.name}: it is of type ${alias.type}`);
   }
   const given = flattenHeaders(options?.headers);
+  const auth = options?.auth;
+  // a bearer token is sent as it is; users and passwords are encoded
+  if (auth !== undefined && auth[1] === undefined) checkHeaderValue("authorization", auth[0]);
   const headers: string[] = [];
   const accepted = indexOfName(given, "accept");
   if (accepted === -1) headers.push("accept", acceptType);
@@ -392,7 +408,7 @@ function prepare(
     url: path,
     headers,
     body,
-    auth: options?.auth,
+    auth,
     caCerts: ca === undefined ? alias?.caCerts : typeof ca === "string" ? [ca] : ca,
     maxBytes,
     maxRedirects: options?.maxRedirects,
@@ -497,6 +513,9 @@ function checkOptions(method: string, uri: string, options: WireOptions): void {
       throw new TypeError(`${where}: unknown option "${name}"; known are ${[...KNOWN].join(", ")}`);
     }
   }
+  if (options.meta !== undefined && (typeof options.meta !== "object" || options.meta === null)) {
+    throw new TypeError(`${where}: meta is an object, not ${String(options.meta)}`);
+  }
   if (options.meta !== undefined && "reqid" in options.meta) {
     throw new TypeError(`${where}: the key "reqid" of meta is reserved`);
   }
@@ -509,8 +528,15 @@ function checkOptions(method: string, uri: string, options: WireOptions): void {
       throw new TypeError(`${where}: hedgeMs would send a ${method} twice`);
     }
   }
-  if (auth !== undefined && (!Array.isArray(auth) || auth.length < 1 || auth.length > 2)) {
+  const isAuth = Array.isArray(auth) && auth.length <= 2 && typeof auth[0] === "string" &&
+    (auth[1] === undefined || typeof auth[1] === "string");
+  if (auth !== undefined && !isAuth) {
     throw new TypeError(`${where}: auth is [user, password] or [token]`);
+  }
+  for (const name of ["maxBytes", "maxRedirects"] as const) {
+    const value = options[name];
+    if (value === undefined || (typeof value === "number" && value >= 0)) continue;
+    throw new TypeError(`${where}: ${name} is a number from 0, not ${String(value)}`);
   }
 }
 

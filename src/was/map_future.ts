@@ -89,9 +89,12 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
     return quiet(this.dispatchOrThrow(...args).then(() => {}));
   }
 
-  /** As {@link dispatchOrThrow}, but gives the data of each member. @throws {HttpError} */
+  /**
+   * As {@link dispatchOrThrow}, but gives the data of each member. @throws {HttpError} also when they
+   * cannot be decoded.
+   */
   dataOrThrow(...args: OrThrowArguments): Promise<T[]> {
-    return quiet(this.dispatchOrThrow(...args).then((results) => results.data));
+    return quiet(Promise.all(this.#futures.map((future) => future.dataOrThrow(...args))));
   }
 
   /** Same as {@link dispatchOrThrow}, for templates. */

@@ -20,9 +20,9 @@ const REFUSED: Attempt = { ...BROKEN, statusCode: 714, undelivered: true };
 const LATE: Attempt = { status: 1, statusCode: 730 };
 
 /** Members `a`, `b` … that answer as told; notes whom was asked. */
-function group(names: string, options: BalancerOptions = {}) {
+function group(names: string, options: BalancerOptions = {}, now?: () => number) {
   const members = [...names].map((node) => ({ node, database: "", weight: 1 }));
-  const balancer = new Balancer<Member>("@test", members, options);
+  const balancer = new Balancer<Member>("@test", members, options, now);
   const asked: string[] = [];
   const send = async (
     answer: (node: string, attempt: number) => Attempt | Promise<Attempt>,
@@ -149,4 +149,18 @@ Deno.test("OPS-05 the slower of two is told to stop, a failed one is not the win
     b: () => slowly.promise,
   });
   assert.equal(await second, OK, "a failure does not win");
+});
+
+Deno.test("OPS-03 a request that could not be made does not close a breaker", async () => {
+  let now = 0;
+  const options = { breaker: { fails: 1, openMs: 1000 }, eject: false, retry: false };
+  const { balancer, send } = group("a", options, () => now);
+  const state = () => balancer.status()[0]!.breaker;
+  await send(() => BROKEN);
+  assert.equal(state(), "open");
+  now = 1000;
+  await send(() => ({ status: 2, statusCode: 701, error: new Error("the body broke off") }));
+  assert.equal(state(), "half-open");
+  await send(() => ({ status: 2, statusCode: 500, error: new Error("no such table") }));
+  assert.equal(state(), "closed", "an answer, if not a good one");
 });

@@ -115,7 +115,7 @@ Deno.test("RES-07 oneOrThrow gives the first row, 404 without one", async () => 
   equal(row.id, 1);
   equal((await future.one()).id, 1);
   equal((await future.one_or_throw()).id, 1);
-  for (const nothing of [[], null, ""]) {
+  for (const nothing of [[], null, "", new Uint8Array(0)]) {
     await rejects(futureOf(outcomeOf(nothing)).future.oneOrThrow("500 x"), { status: 404 });
   }
   await rejects(futureOf(REFUSED).future.oneOrThrow("500 x"), { status: 500 });

@@ -1,6 +1,8 @@
 import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
 import { createContext } from "../../src/core/context.ts";
+import type { BackendError } from "../../src/core/errors.ts";
 import { aliases, AliasRegistry } from "../../src/was/aliases.ts";
+import type { Result } from "../../src/was/result.ts";
 import { setBackendKeepAlive } from "../../src/was/backend_clients.ts";
 import { wac } from "../../src/was/wac.ts";
 import { Was } from "../../src/was/was.ts";
@@ -454,4 +456,132 @@ Deno.test("WAS-24 a future can be waited for in a list, by then and by Promise.a
   deepEqual((await Promise.all(futures)).map((one) => one.data.url), ["/1", "/2"]);
   deepEqual(futures.map((one) => one.settled?.data.url), ["/1", "/2"]);
   equal(await was.get<Echo>(`${backend.origin}/3`).then((result) => result.data.url), "/3");
+});
+
+Deno.test("WAS-11 a token cannot become a header of its own, nor lose what does not fit in one", async () => {
+  await using backend = echo();
+  const was = new Was();
+  for (const token of ["a\r\nx-evil: 1", "a\nb", "a\u{10a}x-evil: 1", "\u65e5"]) {
+    const result = await was.get(backend.origin, undefined, { auth: [token] });
+    deepEqual([result.status, result.statusCode], [-1, 701]);
+    equal(
+      result.error?.message,
+      "Cannot send header authorization: its value has forbidden characters",
+    );
+  }
+  const sent = await was.get<Echo>(backend.origin, undefined, { auth: ["a.b-c_d~e+f/g="] });
+  equal(sent.data.headers.authorization, "Bearer a.b-c_d~e+f/g=");
+});
+
+Deno.test("WAS-06 WAS-15 WAS-16 options of a wrong type are named by the call", async () => {
+  await using backend = echo();
+  const was = new Was();
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ callback: "f" }, /callback is a function, or a list that begins with one/],
+    [{ callback: ["f", 1] }, /callback is a function/],
+    [{ filter: 1 }, /filter is a function/],
+    [{ useCache: "no" }, /useCache is true, false or a time in milliseconds, not no/],
+    [{ useCache: NaN }, /useCache is .* not NaN/],
+    [{ maxBytes: -1 }, /maxBytes is a number from 0, not -1/],
+    [{ maxRedirects: "2" }, /maxRedirects is a number from 0, not 2/],
+    [{ meta: null }, /meta is an object, not null/],
+    [{ auth: [1] }, /auth is \[user, password\] or \[token\]/],
+    [{ auth: ["a", 1] }, /auth is \[user, password\]/],
+    [{ timeout: "3" }, /Cannot wait for "3" seconds/],
+  ];
+  for (const [options, message] of cases) {
+    throws(() => was.get(backend.origin, undefined, options as never), { message });
+  }
+});
+
+Deno.test("WAS-03 WAS-05 WAS-06 data and headers without a form give a result that says so", async () => {
+  await using backend = echo();
+  const was = new Was();
+  const why = async (future: PromiseLike<Result>) => {
+    const { status, error } = await future;
+    return `${status} ${error?.message}`;
+  };
+  const headers = (headers: unknown) =>
+    why(was.get(backend.origin, undefined, { headers } as never));
+  match(await headers("a: 1"), /^-1 Cannot send headers: expected pairs or a record, not a string/);
+  match(await headers([["a"]]), /^-1 .* one of them is no pair/);
+  match(await headers({ a: undefined }), /^-1 Cannot send header a: it has no value/);
+  match(await why(was.get(backend.origin, [1, 2])), /^-1 Cannot make a query string of a list of/);
+  match(await why(was.upload(backend.origin, "text" as never)), /^-1 Cannot upload string: /);
+  match(await why(was.upload(backend.origin, ["a"] as never)), /^-1 Cannot upload Array: /);
+  match(await why(was.get("http://u:s3cret@:1/")), /^-1 Cannot request "http:\/\/\*\*\*@:1\/"/);
+});
+
+Deno.test("WAS-10 several Accept headers are one list", async () => {
+  await using backend = echo();
+  const get = (...types: string[]) =>
+    new Was().get(backend.origin, undefined, {
+      headers: types.map((type): [string, string] => ["Accept", type]),
+    });
+  equal((await get("text/html", "application/json")).statusCode, 200);
+  equal((await get("text/html", "text/plain")).statusCode, 718);
+});
+
+Deno.test("RES-14 RES-16 RES-17 a result that ran out of time names who was asked", async () => {
+  await using silent = rawBackend((conn) => conn.drained());
+  await using backend = echo();
+  const node = silent.origin.slice("http://".length);
+  const nodes = [`127.0.0.1:${backend.port}`, node];
+  aliases.define("@late", "http", nodes, { balance: "round-robin" });
+  aliases.define("@silent", "http", node);
+  const was = new Was();
+  const short = { timeout: 0.3 };
+  try {
+    const plain = await was.get(`${silent.origin}/x`, undefined, short);
+    deepEqual([plain.status, plain.node], [1, node]);
+    const one = await was.get("@silent/x", undefined, short);
+    deepEqual([one.status, one.node, (one.error as BackendError).member], [1, node, node]);
+    const all = await was.get.map("@late/x", undefined, short);
+    deepEqual([all.status, [...all].map((result) => result.node)], [[3, 1], nodes]);
+  } finally {
+    for (const name of ["@late", "@silent"]) aliases.delete(name);
+  }
+});
+
+Deno.test("RES-06 RES-16 OPS-02 a map request whose data cannot be decoded gives the status asked for", async () => {
+  await using bad = rawBackend(async (conn) => {
+    await conn.request();
+    await conn.write(
+      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n{",
+    );
+  });
+  aliases.define("@undecodable", "http", bad.origin.slice("http://".length));
+  try {
+    await rejects(new Was().get.map("@undecodable/").dataOrThrow(503), { status: 503 });
+  } finally {
+    aliases.delete("@undecodable");
+    await wac.backends[Symbol.asyncDispose]();
+  }
+});
+
+Deno.test("OPS-02 OPS-03 WAS-20 a request body that breaks off is no fault of the member", async () => {
+  await using backend = rawBackend((conn) => conn.drained());
+  aliases.define("@taker", "http", backend.origin.slice("http://".length), {
+    eject: { fails: 1 },
+    breaker: { fails: 1 },
+  });
+  const was = new Was();
+  const send = async (part: unknown) => {
+    const body = new ReadableStream({
+      start: (controller) => controller.enqueue(part),
+      pull: (controller) => controller.error(new Error("the client left")),
+    }, { highWaterMark: 0 });
+    const { status, statusCode, error } = await was.post("@taker/", body);
+    return `${status} ${statusCode} ${error?.message}`;
+  };
+  try {
+    const bytes = new TextEncoder().encode("abc");
+    equal(await send(bytes), "2 701 The body of the request broke off: the client left");
+    match(await send("text"), /^2 701 The body .*: a part of it is a string, expected bytes/);
+    const [member] = wac.clusters.get("@taker")!.status().members;
+    deepEqual([member!.state, member!.breaker, member!.failures], ["active", "closed", 0]);
+  } finally {
+    aliases.delete("@taker");
+    await wac.backends[Symbol.asyncDispose]();
+  }
 });

@@ -67,6 +67,12 @@ const OURS = new Set([
   "expect",
 ]);
 
+/** Makes sure that a value cannot end its header. @throws {TypeError} that does not show it. */
+export function checkHeaderValue(name: string, value: string): void {
+  if (!BAD_VALUE.test(value)) return;
+  throw new TypeError(`Cannot send header ${name}: its value has forbidden characters`);
+}
+
 /**
  * Headers in the form of {@link HttpRequest}.
  *
@@ -77,17 +83,25 @@ export function flattenHeaders(
   init: HeadersInit | Readonly<Record<string, string>> | undefined,
 ): string[] {
   if (init === undefined) return [];
+  if (typeof init !== "object" || init === null) {
+    throw new TypeError(`Cannot send headers: expected pairs or a record, not a ${typeof init}`);
+  }
   const pairs = Array.isArray(init) || init instanceof Headers ? init : Object.entries(init);
   const flat: string[] = [];
-  for (const [given, raw] of pairs as Iterable<[string, unknown]>) {
+  for (const pair of pairs as Iterable<unknown>) {
+    if (!Array.isArray(pair) || pair.length !== 2) {
+      throw new TypeError("Cannot send headers: one of them is no pair of name and value");
+    }
+    const [given, raw] = pair;
     const name = String(given).toLowerCase();
-    const value = String(raw).trim();
     if (!TOKEN.test(name)) {
       throw new TypeError(`Cannot send a header named ${JSON.stringify(given)}`);
     }
-    if (BAD_VALUE.test(value)) {
-      throw new TypeError(`Cannot send header ${name}: its value has forbidden characters`);
+    if (raw === undefined || raw === null) {
+      throw new TypeError(`Cannot send header ${name}: it has no value`);
     }
+    const value = String(raw).trim();
+    checkHeaderValue(name, value);
     if (OURS.has(name)) {
       throw new TypeError(`Cannot send header ${name}: the client sets it itself`);
     }
@@ -136,6 +150,9 @@ const ENCODER = new TextEncoder();
 export async function* framed(body: StreamBody): AsyncIterable<Uint8Array> {
   let sent = 0;
   for await (const part of body.chunks()) {
+    if (!(part instanceof Uint8Array)) {
+      throw new TypeError(`a part of it is a ${typeof part}, expected bytes`);
+    }
     if (part.length === 0) continue;
     sent += part.length;
     if (body.length === -1) {
