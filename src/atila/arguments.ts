@@ -74,7 +74,7 @@ export type Widened<T> = T extends typeof REQUIRED ? string
   : T extends number ? number
   : T extends boolean ? boolean
   : T extends null | undefined ? unknown
-  : T extends readonly unknown[] ? string[]
+  : T extends readonly (infer Item)[] ? (string | Widened<Item>)[]
   : T;
 
 /** Arguments a handler gets, from the rule and what the route declares. */

@@ -39,6 +39,7 @@ import {
   type RequestHook,
   runAfter,
   runBefore,
+  type TransparentGuard,
   type WacHook,
   type WasHook,
 } from "./hooks.ts";
@@ -49,7 +50,6 @@ import { ApiContainer, Reply, type ResponseState, wantsFault } from "./response.
 import {
   type AnyHandler,
   createRoute,
-  type Guard,
   METHODS,
   type Route,
   type RouteOptions,
@@ -315,12 +315,12 @@ export class Atila extends AppFeatures implements MountedApp {
   }
 
   /** Guard: functions that run before one handler; the first non-null return is the response. */
-  runBefore(...hooks: RequestHook[]): Guard {
+  runBefore(...hooks: RequestHook[]): TransparentGuard {
     return runBefore(...hooks);
   }
 
   /** Guard: functions that run after one handler. */
-  runAfter(...hooks: RequestHook[]): Guard {
+  runAfter(...hooks: RequestHook[]): TransparentGuard {
     return runAfter(...hooks);
   }
 

@@ -30,7 +30,7 @@ import {
   type OriginRule,
 } from "./cors.ts";
 import { EventBus, type EventHandler, events } from "./events.ts";
-import { Hooks, isAnswer } from "./hooks.ts";
+import { Hooks, isAnswer, transparent, type TransparentGuard } from "./hooks.ts";
 import { type OpenApiOptions, openApiRoutes } from "./openapi/routes.ts";
 import { authenticateBy, type Guard, type Route, type RouteFacts } from "./route.ts";
 import { scopeOf } from "./scope.ts";
@@ -65,10 +65,6 @@ export type PermissionHandler = (was: AtilaWas, permissions: readonly string[]) 
 
 /** Runs every so many seconds; gets a `was` without a request and the time in ms since 1970. */
 export type MaintenanceHook = (was: AtilaWas, now: number) => unknown;
-
-/** A guard that leaves the type of what it wraps as it is. */
-// deno-lint-ignore no-explicit-any -- any handler
-export type TransparentGuard = <H extends (was: any, ...args: any[]) => unknown>(next: H) => H;
 
 /** What every Jinja template can use, by name. */
 export interface JinjaEnvironment {
@@ -528,7 +524,7 @@ export abstract class AppFeatures extends DataFeatures {
   }
 
   /** Guard: asks the login handler. Without one, everybody passes, and the log says so once. */
-  get loginRequired(): Guard {
+  get loginRequired(): TransparentGuard {
     return this.#checked((was) => {
       if (this.#checkLogin !== undefined) return this.#checkLogin(was);
       if (!this.#saidNoLogin) {
@@ -550,7 +546,7 @@ export abstract class AppFeatures extends DataFeatures {
   }
 
   /** Guard: asks the permission handler. Without one, the request fails: nobody is let in by mistake. */
-  permissionRequired(...permissions: string[]): Guard {
+  permissionRequired(...permissions: string[]): TransparentGuard {
     return this.#checked((was) => {
       if (this.#checkPermission !== undefined) return this.#checkPermission(was, permissions);
       throw new Error("Cannot check permissions: set app.permissionCheckHandler(…) first");
@@ -564,7 +560,7 @@ export abstract class AppFeatures extends DataFeatures {
   }
 
   /** Guard: asks the staff handler. Without one, the request fails: nobody is let in by mistake. */
-  get staffMemberRequired(): Guard {
+  get staffMemberRequired(): TransparentGuard {
     return this.#checked((was) => {
       if (this.#checkStaff !== undefined) return this.#checkStaff(was);
       throw new Error("Cannot check for staff: set app.staffMemberCheckHandler(…) first");
@@ -572,7 +568,7 @@ export abstract class AppFeatures extends DataFeatures {
   }
 
   /** Guard: `true` or nothing passes, `false` is refused with 403, anything else is the response. */
-  testpassRequired(test: CheckHandler): Guard {
+  testpassRequired(test: CheckHandler): TransparentGuard {
     return this.#checked(async (was) => {
       const verdict = await test(was);
       if (verdict === true) return undefined;
@@ -689,8 +685,8 @@ export abstract class AppFeatures extends DataFeatures {
   }
 
   /** A guard that runs a check before the handler. */
-  #checked(check: CheckHandler): Guard {
-    return (next) => (was, args) => {
+  #checked(check: CheckHandler): TransparentGuard {
+    return transparent((next) => (was, args) => {
       const verdict = check(was);
       if (isThenable(verdict)) {
         return Promise.resolve(verdict).then((answer) =>
@@ -698,7 +694,7 @@ export abstract class AppFeatures extends DataFeatures {
         );
       }
       return isAnswer(verdict) ? verdict : next(was, args);
-    };
+    });
   }
 
   /** Takes a handler in the place of another; with a service, until that goes. */

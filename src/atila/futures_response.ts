@@ -17,13 +17,19 @@ export interface FuturesOptions {
   readonly cacheIf?: readonly number[];
 }
 
-/** What the requests of a list give, in its order. */
-export type AnswersOf<F extends readonly unknown[]> = {
-  -readonly [K in keyof F]: Awaited<F[K]>;
-};
+/** Marks the answers of a list of requests. */
+export const ANSWERS: unique symbol = Symbol("answers");
 
 /** The answers of {@link FuturesResponse}; as a response, they are 205 without content. */
-export class Answers extends Array<unknown> {}
+export class Answers extends Array<unknown> {
+  /** Nothing at run time: keeps other lists from passing for one. */
+  declare readonly [ANSWERS]: true;
+}
+
+/** What the requests of a list give, in its order. */
+export type AnswersOf<F extends readonly unknown[]> =
+  & { -readonly [K in keyof F]: Awaited<F[K]> }
+  & Pick<Answers, typeof ANSWERS>;
 
 /** A future, of one request or of several. */
 interface Dispatchable {

@@ -74,26 +74,33 @@ export function isAnswer(value: unknown): boolean {
   return value !== null && value !== undefined;
 }
 
+/** A guard that leaves the type of what it wraps as it is. */
+// deno-lint-ignore no-explicit-any -- any handler
+export type TransparentGuard = <H extends (was: any, ...args: any[]) => unknown>(next: H) => H;
+
+/** Makes a guard whose handlers are to the outside what they wrap, in type and in name. */
+export function transparent(wrap: Guard): TransparentGuard {
+  const guard = (next: AnyHandler): AnyHandler =>
+    Object.defineProperty(wrap(next), "name", { value: next.name });
+  return guard as TransparentGuard;
+}
+
 /** Guard that runs functions in order before a handler; the first non-null return is the response. */
-export function runBefore(...hooks: RequestHook[]): Guard {
-  return (next: AnyHandler): AnyHandler => {
-    return async function runBefore(was, args) {
-      for (const hook of hooks) {
-        const answer = await hook(was);
-        if (isAnswer(answer)) return answer;
-      }
-      return await next(was, args);
-    };
-  };
+export function runBefore(...hooks: RequestHook[]): TransparentGuard {
+  return transparent((next) => async (was, args) => {
+    for (const hook of hooks) {
+      const answer = await hook(was);
+      if (isAnswer(answer)) return answer;
+    }
+    return await next(was, args);
+  });
 }
 
 /** Guard that runs functions in order after a handler; what they return is ignored. */
-export function runAfter(...hooks: RequestHook[]): Guard {
-  return (next: AnyHandler): AnyHandler => {
-    return async function runAfter(was, args) {
-      const body = await next(was, args);
-      for (const hook of hooks) await hook(was);
-      return body;
-    };
-  };
+export function runAfter(...hooks: RequestHook[]): TransparentGuard {
+  return transparent((next) => async (was, args) => {
+    const body = await next(was, args);
+    for (const hook of hooks) await hook(was);
+    return body;
+  });
 }

@@ -70,7 +70,6 @@ export {
   type JinjaEnvironment,
   type MaintenanceHook,
   type PermissionHandler,
-  type TransparentGuard,
 } from "./features.ts";
 export type { OpenApiInfo } from "./openapi/document.ts";
 export type { OpenApiOptions } from "./openapi/routes.ts";
@@ -80,7 +79,14 @@ export { Atilary, type SubAppPlace } from "./sub_app.ts";
 export type { GlobalFunction } from "./templates/globals.ts";
 export type { JinjaOverlay } from "./templates/overlay.ts";
 export type { ChangeHook } from "./watched.ts";
-export { type FailedHook, Hooks, type RequestHook, type WacHook, type WasHook } from "./hooks.ts";
+export {
+  type FailedHook,
+  Hooks,
+  type RequestHook,
+  type TransparentGuard,
+  type WacHook,
+  type WasHook,
+} from "./hooks.ts";
 export {
   Answers,
   type AnswersOf,
@@ -102,6 +108,7 @@ export type {
   Api,
   ApiMethods,
   AtilaResponse,
+  DataObject,
   HeaderPairs,
   ReplyBody,
   ReplyOptions,

@@ -101,6 +101,14 @@ export class Reply {
   }
 }
 
+/** Marks data that is to be sent. */
+export const DATA: unique symbol = Symbol("data");
+
+/** An object, but no list and no other collection: the members of those are not properties. */
+export type DataObject =
+  | { readonly [name: string]: unknown; readonly [Symbol.iterator]?: never }
+  | object & { readonly [Symbol.iterator]?: never };
+
 /**
  * Data that is sent as JSON, or as XML-RPC to a client that asks for `text/xml`. Its own properties are
  * the data, so it can be filled afterwards, by method or by index.
@@ -113,12 +121,19 @@ export class Reply {
  * ```
  */
 export class ApiContainer {
+  /** Nothing at run time: keeps other objects from passing for one that was made of them. */
+  declare readonly [DATA]: true;
   /** Members of the data. */
   [name: string]: unknown;
 
-  /** Copies the data. */
-  constructor(data?: object) {
+  /** Copies the data. @throws {TypeError} for a list or another collection. */
+  constructor(data?: DataObject) {
     if (data === undefined) return;
+    if (typeof data?.[Symbol.iterator] === "function") {
+      throw new TypeError(
+        "was.response.API takes an object of named values: give a list a name, as in API({ items })",
+      );
+    }
     if (!Object.hasOwn(data, "__proto__")) Object.assign(this, data);
     else for (const [name, value] of Object.entries(data)) put(this, name, value);
   }
@@ -303,8 +318,12 @@ export class ResponseMethods {
     throw new HttpError(status, why);
   }
 
-  /** Data as JSON, or XML-RPC for a client that asks for `text/xml`. Dates become strings. */
-  API(data?: object): Api {
+  /**
+   * Data as JSON, or XML-RPC for a client that asks for `text/xml`. Dates become strings.
+   *
+   * @throws {TypeError} for a list or another collection: those need a name.
+   */
+  API(data?: DataObject): Api {
     return new ApiContainer(data) as Api;
   }
 
@@ -357,7 +376,7 @@ export class ResponseMethods {
   }
 
   /** @deprecated Use {@link API}. */
-  api(data?: object): Api {
+  api(data?: DataObject): Api {
     return this.API(data);
   }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Atila, REQUIRED } from "../../src/atila/mod.ts";
+import { Atila, type AtilaWas, REQUIRED } from "../../src/atila/mod.ts";
 
 const here = import.meta.url;
 
@@ -214,6 +214,74 @@ Deno.test("ATL-15 ATL-19 TypeScript reads the arguments off rule and defaults", 
     return `${page}${all}${q}${tags}${missing}`;
   });
   app.route("/free", (_was, args) => String(args.whatever));
-  // @ts-expect-error a handler returns something that can be sent
+  app.route("/numbers", { args: { of: [1, 2] } }, (_was, { of }) => {
+    const given: (string | number)[] = of;
+    // @ts-expect-error what a client sends is text, whatever the default is
+    const wrong: number[] = of;
+    return `${given}${wrong}`;
+  });
+});
+
+Deno.test("ATL-30 RSP-11 RSP-15 TypeScript refuses what cannot be sent", async () => {
+  const app = new Atila(here);
+  // @ts-expect-error a handler returns something
   app.route("/nothing", () => undefined);
+  // @ts-expect-error data goes through was.response.API
+  app.route("/object", () => ({ a: 1 }));
+  // @ts-expect-error also later
+  app.route("/later", async () => await Promise.resolve({ a: 1 }));
+  // @ts-expect-error a list of what can be sent, not of numbers
+  app.route("/numbers", () => [1, 2]);
+  // @ts-expect-error nor of objects
+  app.route("/objects", () => [{ a: 1 }]);
+  // @ts-expect-error an error is no answer
+  app.route("/error", () => new Error("x"));
+  // @ts-expect-error the same holds for a body
+  app.route("/body", (was) => was.response("200 OK", { a: 1 }));
+  // @ts-expect-error a list has no names
+  app.route("/list", (was) => was.response.API([1, 2]));
+  // @ts-expect-error nor has a map that is sent as JSON
+  app.route("/map", (was) => was.response.API(new Map([["a", 1]])));
+  interface Row {
+    readonly id: number;
+  }
+  const row: Row = { id: 1 };
+  app.route("/row", (was) => was.response.API(row));
+  app.route("/futures", async (was) => await was.futures([Promise.resolve(1)]));
+  const client = app.makeClient();
+  for (
+    const path of [
+      "nothing",
+      "object",
+      "later",
+      "numbers",
+      "objects",
+      "error",
+      "body",
+      "list",
+      "map",
+    ]
+  ) assert.equal((await client.get(`/${path}`)).statusCode, 500, path);
+  assert.deepEqual((await client.get("/row")).data, { id: 1 });
+  assert.equal((await client.get("/futures")).statusCode, 205);
+});
+
+Deno.test("ATL-28 ATL-11 a guard around a handler leaves its type and its name as they are", async () => {
+  const app = new Atila(here);
+  app.loginHandler((was) => was.request.args.get("user") ? null : "log in first");
+  app.permissionCheckHandler(() => null);
+  app.route("/inline/<int:id>", app.loginRequired((_was, { id }) => `inline ${id + 1}`));
+  const guarded = app.runBefore((was) => void (was.g.ran = "ran"))(
+    app.runAfter(() => {})(app.permissionRequired("read")(app.loginRequired(named))),
+  );
+  function named(was: AtilaWas, { id }: { id: number }): string {
+    return `${was.g.ran} ${id.toFixed(1)} ${was.ab("named", 5)}`;
+  }
+  app.route("/named/<int:id>", guarded);
+  // @ts-expect-error it is a number still
+  new Atila(here).route("/wrong/<id>", guarded);
+  const client = app.makeClient();
+  assert.equal((await client.get("/inline/1")).text, "log in first");
+  assert.equal((await client.get("/inline/1?user=kim")).text, "inline 2");
+  assert.equal((await client.get("/named/2?user=kim")).text, "ran 2.0 /named/5");
 });
