@@ -25,11 +25,7 @@ export interface ServerCommand {
   readonly ready?: () => Promise<boolean>;
 }
 
-/** A port of the loopback that was free a moment ago. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
+export { freePort } from "./free_port.ts";
 
 /** A running server. */
 export class ServerProcess implements AsyncDisposable {

@@ -262,8 +262,4 @@ export async function who(port: number, seconds = 2): Promise<Who | undefined> {
   return status === 200 ? JSON.parse(body) : undefined;
 }
 
-/** A port nobody listens on at the moment. */
-export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
+export { freePort } from "./free_port.ts";

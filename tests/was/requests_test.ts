@@ -6,6 +6,7 @@ import type { Result } from "../../src/was/result.ts";
 import { setBackendKeepAlive } from "../../src/was/backend_clients.ts";
 import { wac } from "../../src/was/wac.ts";
 import { Was } from "../../src/was/was.ts";
+import { freePort } from "../_support/free_port.ts";
 import { recordLogs } from "../_support/log_recorder.ts";
 import { rawBackend, until } from "../_support/raw_backend.ts";
 
@@ -359,9 +360,7 @@ Deno.test("TXN-03 requests carry the transaction, numbered; WAS-17 outside reque
 Deno.test("LOG-18 a failed request is noted in the app log with transaction and place", async () => {
   using logs = recordLogs();
   const ctx = createContext({ url: "http://a.test/", gtxnid: "GTID-C1-R2", ltxnid: 1000 });
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
+  const port = freePort();
   const result = await new Was(ctx).get(`http://user:secret@127.0.0.1:${port}/x`);
   equal(result.statusCode, 714);
   const [entry] = logs.entries;

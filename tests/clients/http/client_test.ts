@@ -4,6 +4,7 @@ import type { Outcome } from "../../../src/clients/contract.ts";
 import { HttpClient } from "../../../src/clients/http/client.ts";
 import type { HttpRequest } from "../../../src/clients/http/request.ts";
 import { Stop, type StopListener } from "../../../src/core/stop.ts";
+import { freePort } from "../../_support/free_port.ts";
 import { makeCertificates, rawBackend, until } from "../../_support/raw_backend.ts";
 
 function send(
@@ -166,11 +167,8 @@ Deno.test("RES-10 every way to fail has its code and status 2", async () => {
   await using big = answering(`HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789`);
   await using endless = answering(`HTTP/1.1 200 OK\r\n\r\n${"x".repeat(1000)}`);
   await using client = new HttpClient();
-  const free = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const closedPort = (free.addr as Deno.NetAddr).port;
-  free.close();
   const cases: [string, string, number, Partial<HttpRequest>?][] = [
-    ["refused", `http://127.0.0.1:${closedPort}/`, 714],
+    ["refused", `http://127.0.0.1:${freePort()}/`, 714],
     ["no such name", "http://no-such-host.invalid/", 704],
     ["no TLS there", `https://127.0.0.1:${plain.port}/`, 713],
     ["garbage", `${garbage.origin}/`, 715],

@@ -1,18 +1,12 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { HttpClient } from "../../../src/clients/http/client.ts";
 import type { Outcome } from "../../../src/clients/contract.ts";
+import { freePort } from "../../_support/free_port.ts";
 import { makeCertificates } from "../../_support/raw_backend.ts";
 
 function get(client: HttpClient, url: string, caCerts?: string[]): Promise<Outcome> {
   const request = { method: "GET", url, headers: [], body: null, caCerts };
   return client.send(request, AbortSignal.timeout(20_000));
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr as Deno.NetAddr;
-  listener.close();
-  return port;
 }
 
 async function exists(program: string): Promise<boolean> {
