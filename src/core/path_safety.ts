@@ -34,6 +34,8 @@ export function fileNameOf(path: string, windows: boolean = Deno.build.os === "w
     name.endsWith("/.") || name.endsWith("/..") || name.includes("\\") || hasControl(name) ||
     (windows && name.includes(":"))
   ) return UNSAFE;
+  // A slash within a name: it would lead into a directory past the mounts that are compared by segment.
+  if (/%2f/i.test(path)) return { refused: "undecodable" };
   return { name: name.startsWith("/") ? name.slice(1) : name };
 }
 

@@ -119,11 +119,25 @@ export async function createMountTable(
 
 /** A prefix as it is compared with request paths: percent-encoded, with its final slash. */
 function normalizePoint(spec: MountSpec): string {
-  const point = spec.point.endsWith("/") ? spec.point : `${spec.point}/`;
-  if (!point.startsWith("/") || point.includes("//") || /[?#\\]|\/\.{1,2}\//.test(point)) {
+  const point = decoded(spec.point.endsWith("/") ? spec.point : `${spec.point}/`);
+  if (
+    point === undefined || /%2f/i.test(spec.point) || !point.startsWith("/") ||
+    // deno-lint-ignore no-control-regex -- they are what is looked for
+    /\/\/|[?#\\\x00-\x1f\x7f]|\/\.{1,2}\//.test(point)
+  ) {
     throw new ConfigError(whereOf(spec), "a mount point is a plain path such as /shop");
   }
-  return point.replace(/[^\x21-\x7e]+/g, encodeURI);
+  return new URL(`http://host${point.replaceAll("%", "%25")}`).pathname;
+}
+
+/** Percent-decoded; `undefined` for what cannot be. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
 }
 
 /** Preferences as they reach the app: production forces the developer's switches off. */
@@ -297,13 +311,15 @@ function hostHandler(places: readonly Place[]): Handler {
       return ctx.path.startsWith("/") ? handle(req, ctx) : notFound();
     };
   }
-  const slashless = new Set(
-    sorted.filter(({ mountPoint }) => mountPoint !== "/")
-      .map(({ mountPoint }) => mountPoint.slice(0, -1)),
-  );
+  const prefixes = sorted.map(({ mountPoint }) => mountPoint).filter((point) => point !== "/");
+  const slashless = new Set(prefixes.map((mountPoint) => mountPoint.slice(0, -1)));
   return function mountTable(req, ctx) {
     const { path } = ctx;
-    if (slashless.has(path)) return withSlash(path, ctx.query);
+    if (slashless.has(path)) return redirectTo(`${path}/`, ctx.query);
+    if (path.includes("%")) {
+      const usual = respelled(path, prefixes);
+      if (usual !== path) return redirectTo(usual, ctx.query);
+    }
     const app = apps.find((app) => path.startsWith(app.mountPoint));
     const files = statics.find((files) => path.startsWith(files.mountPoint));
     if (files !== undefined && (!app || files.mountPoint.length >= app.mountPoint.length)) {
@@ -327,9 +343,24 @@ function enter(
   return app.handle(req, ctx);
 }
 
+/**
+ * The path with its prefix spelled as the mount point is: `/%73hop/a%20b` is `/shop/a%20b`. Otherwise a
+ * shorter mount would answer for what the longer one keeps from it.
+ */
+function respelled(path: string, prefixes: readonly string[]): string {
+  const segments = path.split("/");
+  const prefix = prefixes.find((mountPoint) =>
+    mountPoint.split("/").slice(0, -1).every((segment, i) =>
+      segment === segments[i] || decoded(segment) === decoded(segments[i] ?? "")
+    )
+  );
+  if (prefix === undefined || path.startsWith(prefix)) return path;
+  return prefix + segments.slice(prefix.split("/").length - 1).join("/");
+}
+
 /** 308 keeps method and body. */
-function withSlash(path: string, query: string): Response {
-  const location = query === "" ? `${path}/` : `${path}/?${query}`;
+function redirectTo(path: string, query: string): Response {
+  const location = query === "" ? path : `${path}?${query}`;
   return new Response(null, { status: 308, headers: { location } });
 }
 

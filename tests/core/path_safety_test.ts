@@ -43,8 +43,8 @@ Deno.test("HTTP-32 no spelling leads out of the directory", () => {
   assert.deepEqual(fileNameOf("/c:/x", false), { name: "c:/x" });
 });
 
-Deno.test("HTTP-32 what cannot be decoded is no file", () => {
-  for (const path of ["/%", "/%zz", "/100%", "/%c0%ae%c0%ae/x", "/%e9"]) {
+Deno.test("HTTP-32 what cannot be decoded, or has a slash within a name, is no file", () => {
+  for (const path of ["/%", "/%zz", "/100%", "/%c0%ae%c0%ae/x", "/%e9", "/a%2Fb", "/a%2fb.txt"]) {
     assert.deepEqual(fileNameOf(path), { refused: "undecodable" }, path);
   }
 });

@@ -139,6 +139,51 @@ Deno.test("MNT-01 a prefix outside of ASCII is compared as clients send it", asy
   assert.equal(await text("/%C3%A9%20x/a"), "place@/%C3%A9%20x/ GET /%C3%A9%20x/a");
 });
 
+Deno.test("MNT-03 MNT-12 HTTP-32 no spelling of a prefix leads around its mount", async () => {
+  await using dir = directory({
+    "site/x/secret.txt": "secret",
+    "up/big/hidden.txt": "hidden",
+    "big/b.txt": "big",
+  });
+  const { text, ask } = await tableOf([
+    ["/", "site"],
+    ["/x", say("guarded")],
+    ["/@me/~a b", say("odd")],
+    ["/up", "up"],
+    ["/up/big", "big"],
+  ], { directory: dir.path });
+  for (
+    const [sent, usual] of [
+      ["/%78/secret.txt", "/x/secret.txt"],
+      ["/%78", "/x/"],
+      ["/%78/a%2Fb%20c?d=%20", "/x/a%2Fb%20c?d=%20"],
+      ["/up/%62ig/hidden.txt", "/up/big/hidden.txt"],
+      ["/%75p/%62%69g/b.txt", "/up/big/b.txt"],
+      ["/%40me/%7ea%20b/", "/@me/~a%20b/"],
+    ] as const
+  ) {
+    const res = await ask(sent, { method: "POST" });
+    assert.equal(res.status, 308, sent);
+    assert.equal(res.headers.get("location"), usual);
+  }
+  assert.equal(await text("/x/secret.txt"), "guarded");
+  assert.equal(await text("/@me/~a%20b/x%20y"), "odd");
+  assert.equal(await text("/up/big/%62.txt"), "big");
+  for (const path of ["/x%2Fsecret.txt", "/x%2fsecret.txt", "/up/big%2Fhidden.txt"]) {
+    assert.equal((await ask(path)).status, 404, path);
+  }
+});
+
+Deno.test("MNT-01 a prefix may be given in any spelling", async () => {
+  const { text } = await tableOf([["/%7Eme", say("me")], ["/%c3%a9", say("é")], [
+    "/{a}",
+    say("a"),
+  ]]);
+  assert.equal(await text("/~me/"), "me");
+  assert.equal(await text("/%C3%A9/"), "é");
+  assert.equal(await text("/%7Ba%7D/"), "a");
+});
+
 Deno.test("MNT-18 MNT-22 each host has mounts of its own", async () => {
   const { text, ask } = await tableOf([
     ["/", say("default")],
@@ -295,6 +340,10 @@ Deno.test("MNT-01 what cannot be mounted is refused before any app is loaded", a
     [["/a//b", "app.ts"], /a mount point is a plain path/],
     [["/a?b", "app.ts"], /a mount point is a plain path/],
     [["/a/../b", "app.ts"], /a mount point is a plain path/],
+    [["/a/%2e%2e/b", "app.ts"], /a mount point is a plain path/],
+    [["/a%2Fb", "app.ts"], /a mount point is a plain path/],
+    [["/100%", "app.ts"], /a mount point is a plain path/],
+    [["/a\nb", "app.ts"], /a mount point is a plain path/],
     [["/", "app.ts", { host: "a.com:80" }], /is no host name/],
   ];
   for (const [words, message] of wrong) {
