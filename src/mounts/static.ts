@@ -105,7 +105,7 @@ export class StaticDirectory {
     }
     this.mountPoint = options.mountPoint ?? "/";
     this.#maxAges = [...options.maxAges ?? []]
-      .map(([prefix, age]) => [prefix.replace(/\/+$/, ""), Math.trunc(age)] as const)
+      .map(([prefix, age]) => [plain(prefix).replace(/\/+$/, ""), Math.trunc(age)] as const)
       .sort(([a], [b]) => b.length - a.length);
     this.#log = options.log;
     this.#server = options.server;
@@ -327,7 +327,8 @@ export class StaticDirectory {
     return { file, etag, size, modifiedMs, type, settled, body, headers, checkedAt: now };
   }
 
-  #maxAgeOf(path: string): number {
+  #maxAgeOf(sent: string): number {
+    const path = plain(sent);
     for (const [prefix, age] of this.#maxAges) {
       if (
         path.startsWith(prefix) && (path.length === prefix.length || path[prefix.length] === "/")
@@ -428,6 +429,17 @@ export class StaticDirectory {
     file?.close();
     this.#forget(path);
     return undefined;
+  }
+}
+
+/** A path without percent-encoding, so that it is the same however somebody wrote it. */
+function plain(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch (error) {
+    // The path of a rule may have a percent sign of its own.
+    if (error instanceof URIError) return path;
+    throw error;
   }
 }
 

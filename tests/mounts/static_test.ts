@@ -303,9 +303,16 @@ Deno.test("HTTP-30 ages go by path, the longest one wins, 0 sends nothing", asyn
     "css/new/a.css": "a",
     "cssx/a.css": "a",
     "off/a.css": "a",
+    "é/a.css": "a",
   }, {
     mountPoint: "/s/",
-    maxAges: new Map([["/", 60], ["/s/css", 300], ["/s/css/new/", 5], ["/s/off/", 0]]),
+    maxAges: new Map([
+      ["/", 60],
+      ["/s/css", 300],
+      ["/s/css/new/", 5],
+      ["/s/off/", 0],
+      ["/s/é", 7],
+    ]),
   });
   for (
     const [path, age] of [
@@ -313,6 +320,8 @@ Deno.test("HTTP-30 ages go by path, the longest one wins, 0 sends nothing", asyn
       ["/s/css/a.css", 300],
       ["/s/css/new/a.css", 5],
       ["/s/cssx/a.css", 60],
+      ["/s/%63ss/a.css", 300],
+      ["/s/%C3%A9/a.css", 7],
     ] as const
   ) {
     const { headers } = await site.ask(path);
