@@ -46,8 +46,7 @@ export function whereOf(spec: Pick<MountSpec, "point">): string {
  */
 export function resolveTarget(spec: MountSpec, directory: string): Target {
   const where = whereOf(spec);
-  const { target } = spec;
-  if (target instanceof URL) return resolvePath(where, [fileURLToPath(target)]);
+  const target = spec.target instanceof URL ? spec.target.href : spec.target;
   if (typeof target !== "string") {
     if (Array.isArray(target)) {
       throw new ConfigError(where, "mounts of installed modules are not supported by this version");

@@ -161,6 +161,14 @@ export function mount(point: string, target: unknown, options: MountOptions = {}
     throw new ConfigError(where, "options are one object, such as { host, pref, export }");
   }
   checkOptions(where, options, ["export", "pref", "host", "stripPrefix", "path"]);
+  for (const name of ["export", "host"] as const) {
+    if (options[name] !== undefined && typeof options[name] !== "string") {
+      throw new ConfigError(where, `${name} is a text, got ${Deno.inspect(options[name])}`);
+    }
+  }
+  if (options.pref !== undefined && (typeof options.pref !== "object" || options.pref === null)) {
+    throw new ConfigError(where, `pref is what pref() gives, got ${Deno.inspect(options.pref)}`);
+  }
   const path = options.path === undefined ? [] : [options.path].flat();
   if (path.some((one) => !(one instanceof URL) && (typeof one !== "string" || one === ""))) {
     throw new ConfigError(where, "path is a directory or a list of directories");
@@ -196,7 +204,9 @@ export function pref(preset = false): Preferences {
 
 function seconds(where: string, value: number, least: number): number {
   if (typeof value !== "number" || !Number.isFinite(value) || value < least) {
-    throw new RangeError(`${where}: expected at least ${least} seconds, got ${String(value)}`);
+    throw new RangeError(
+      `${where}: expected a number of at least ${least} seconds, got ${Deno.inspect(value)}`,
+    );
   }
   return value;
 }

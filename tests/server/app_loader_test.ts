@@ -52,6 +52,7 @@ Deno.test("MNT-06 the export is found by name, then the default, in several shap
     ["/bare", "bare.ts"],
     ["/space", await import(toFileUrl(`${dir.path}/default.ts`).href)],
     ["/data", "data:text/javascript,export const app = () => new Response('data')"],
+    ["/url", new URL("data:text/javascript,export const app = () => new Response('url')")],
   ], { directory: dir.path });
   assert.equal(await text("/named/"), "named");
   assert.equal(await text("/default/"), "default");
@@ -59,6 +60,7 @@ Deno.test("MNT-06 the export is found by name, then the default, in several shap
   assert.equal(await text("/bare/"), "fetch");
   assert.equal(await text("/space/"), "default");
   assert.equal(await text("/data/"), "data");
+  assert.equal(await text("/url/"), "url");
 });
 
 Deno.test("MNT-06 a name that was asked for is not replaced by the default", async () => {

@@ -1,0 +1,31 @@
+import assert from "node:assert/strict";
+import { ConfigError } from "../../src/core/errors.ts";
+import { mount, type MountOptions, service, setMaxAge } from "../../src/server/service.ts";
+
+Deno.test("MNT-01 MNT-18 MNT-25 options of the wrong type are named when mount is called", () => {
+  const wrong: [unknown, RegExp][] = [
+    [
+      { host: ["a.test", "b.test"] },
+      /^mount\("\/x"\): host is a text, got \[ "a\.test", "b\.test" \]$/,
+    ],
+    [{ host: 5 }, /host is a text, got 5$/],
+    [{ export: null }, /export is a text, got null$/],
+    [{ pref: true }, /pref is what pref\(\) gives, got true$/],
+    [5, /options are one object/],
+  ];
+  for (const [options, message] of wrong) {
+    assert.throws(
+      () => mount("/x", "app.ts", options as MountOptions),
+      (error) => error instanceof ConfigError && message.test(error.message),
+      String(message),
+    );
+  }
+  assert.equal(service.mounts.length, 0);
+});
+
+Deno.test("HTTP-30 an age that is no number is shown as it was given", () => {
+  assert.throws(
+    () => setMaxAge("/", "60" as unknown as number),
+    new RangeError('setMaxAge: expected a number of at least 0 seconds, got "60"'),
+  );
+});
