@@ -6,8 +6,8 @@
 
 import { ProtocolError } from "../core/errors.ts";
 
-/** What a server answers. Integers that a number cannot hold are bigints. */
-export type RespReply = string | number | bigint | null | RespError | RespReply[];
+/** What a server answers. Integers that a number cannot hold are bigints; what is no text is bytes. */
+export type RespReply = string | Uint8Array | number | bigint | null | RespError | RespReply[];
 
 /** An answer that says what was wrong with a command. */
 export class RespError extends Error {
@@ -58,6 +58,7 @@ const MAX_BULK = 512 * 1024 * 1024;
 const MAX_DEPTH = 64;
 const NOTHING = new Uint8Array(0);
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
+const STRICT = new TextDecoder("utf-8", { fatal: true });
 
 /** A list that is not complete. */
 interface Open {
@@ -182,16 +183,18 @@ export class RespParser {
   }
 
   /** The value announced by the line before; `undefined` while it is not complete. */
-  #value(): string | undefined {
+  #value(): string | Uint8Array | undefined {
     const end = this.#from + this.#bulk;
     if (end + 2 > this.#to) return undefined;
     if (this.#bytes[end] !== CR || this.#bytes[end + 1] !== LF) {
       throw broken("a value is longer than announced");
     }
-    const value = text(this.#bytes, this.#from, end);
+    const bytes = this.#bytes.subarray(this.#from, end);
     this.#from = end + 2;
     this.#bulk = -1;
-    return value;
+    const value = DECODER.decode(bytes);
+    // the mark of what could not be decoded; it may stand in a text itself
+    return value.includes("\ufffd") && !isUtf8(bytes) ? bytes.slice() : value;
   }
 }
 
@@ -199,6 +202,15 @@ const TYPES = [..."+-:$*"].map((type) => type.charCodeAt(0));
 
 function isOpen(value: RespReply | Open): value is Open {
   return typeof value === "object" && value !== null && "left" in value;
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    STRICT.decode(bytes);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function text(bytes: Uint8Array, from: number, to: number): string {

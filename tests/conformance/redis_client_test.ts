@@ -94,3 +94,49 @@ Deno.test({
     }
   },
 });
+
+Deno.test({
+  name:
+    "DB-05 users of Redis: without the right to ask whether it is there, and without a password",
+  ignore: noRedis,
+  fn: async () => {
+    await using server = await startRedis();
+    await using client = new RedisClient();
+    await cli(server, "acl", "setuser", "few", "on", ">few", "~*", "+get", "+set");
+    await cli(server, "acl", "setuser", "open", "on", "nopass", "~*", "+acl|whoami", "+ping");
+    const ask = (user: string, password: string, ...command: [string, ...string[]]) => {
+      const target: DatabaseTarget = {
+        ...{ host: "127.0.0.1", port: server.port, node: server.address },
+        ...{ user, password, database: "", tls: false },
+      };
+      return client.send(target, command, AbortSignal.timeout(20_000));
+    };
+    assert.equal((await ask("few", "few", "set", "a", "1")).data, "OK");
+    // silent for so long that it is asked
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assert.equal((await ask("few", "few", "set", "a", "2")).data, "OK");
+    assert.equal((await ask("few", "few", "get", "a")).data, "2");
+    assert.equal((await ask("open", "", "acl", "whoami")).data, "open");
+    assert.match(`${(await ask("nobody", "", "get", "a")).error}`, /WRONGPASS/);
+  },
+});
+
+Deno.test({
+  name: "DB-05 bytes of Redis come back as bytes",
+  ignore: noRedis,
+  fn: async () => {
+    await using server = await startRedis();
+    await using client = new RedisClient();
+    const target: DatabaseTarget = {
+      ...{ host: "127.0.0.1", port: server.port, node: server.address },
+      ...{ user: undefined, password: "", database: "", tls: false },
+    };
+    const ask = async (...command: [string, ...(string | number | Uint8Array)[]]) =>
+      (await client.send(target, command, AbortSignal.timeout(20_000))).data;
+    const bytes = new Uint8Array([255, 0, 13, 10]);
+    await ask("set", "a", bytes);
+    assert.deepEqual(await ask("get", "a"), bytes);
+    assert.equal(await ask("restore", "b", 0, await ask("dump", "a") as Uint8Array), "OK");
+    assert.deepEqual(await ask("mget", "b", "none"), [bytes, null]);
+  },
+});

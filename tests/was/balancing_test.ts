@@ -174,6 +174,39 @@ for (const [type, { ignore, start }] of Object.entries(databases)) {
   });
 }
 
+Deno.test({
+  name: "OPS-01 a user of Redis who may not ask has an answer all the same",
+  ignore: noRedis,
+  fn: async () => {
+    using _logs = recordLogs();
+    await using server = await startRedis();
+    const cli = async (...args: string[]) => {
+      const { stdout } = await new Deno.Command("redis-cli", {
+        args: ["-p", String(server.port), ...args],
+      }).output();
+      return new TextDecoder().decode(stdout);
+    };
+    try {
+      await cli("acl", "setuser", "few", "on", ">few", "~*", "+get");
+      alias("@checked", "redis", [`few:few@${server.address}`, "127.0.0.1:1"], {
+        health: { intervalMs: 20, timeoutMs: 600, fails: 1, passes: 1 },
+      });
+      watchAll(aliases);
+      for (let refused = 0; refused < 4;) {
+        const [, count] = /cmdstat_ping:.*rejected_calls=(\d+)/.exec(
+          await cli("info", "commandstats"),
+        ) ?? [];
+        refused = Number(count ?? 0);
+      }
+      const [few] = wac.clusters.get("@checked")!.status().members;
+      assert.equal(few!.state, "active");
+    } finally {
+      aliases.delete("@checked");
+      await wac.backends[Symbol.asyncDispose]();
+    }
+  },
+});
+
 Deno.test("OPS-01 health checks of SQLite files never make one", async () => {
   using _logs = recordLogs();
   const directory = await Deno.makeTempDir();

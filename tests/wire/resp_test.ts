@@ -69,6 +69,24 @@ Deno.test("DB-05 every kind of reply is read, however it is cut", () => {
   }
 });
 
+Deno.test("DB-05 a value that is no text is read as its bytes", () => {
+  const replies: unknown[] = [];
+  const parser = new RespParser();
+  const chunk = new Uint8Array([
+    ...text("*3\r\n$3\r\n"),
+    255,
+    0,
+    65,
+    ...text("\r\n$3\r\n\ufffd\r\n"),
+  ]);
+  parser.push(chunk, (reply) => void replies.push(reply));
+  parser.push(new Uint8Array([...text("$2\r\n"), 13, 254, ...text("\r\n")]), (reply) => {
+    replies.push(reply);
+  });
+  chunk.fill(0);
+  deepEqual(replies, [[new Uint8Array([255, 0, 65]), "\ufffd", new Uint8Array([13, 254])]]);
+});
+
 Deno.test("DB-05 replies that come together are told apart, however they are cut", () => {
   const bytes = text(SAMPLES.map(([source]) => source).join(""));
   const expected = SAMPLES.map(([, reply]) => reply);

@@ -18,7 +18,7 @@ export type RedisValue =
   | boolean
   | Uint8Array
   | readonly RedisValue[]
-  | Readonly<Record<string, string | number | bigint | Uint8Array>>;
+  | Readonly<Record<string, string | number | bigint | boolean | Uint8Array>>;
 
 /** Commands that only read, and may be sent again when a connection was lost. */
 const READS = new Set(
@@ -99,7 +99,8 @@ export function readReply([name]: RedisCommand, reply: RespReply): unknown {
   if (name.length !== 7 || name.toLowerCase() !== "hgetall") return reply;
   const record: Record<string, RespReply> = {};
   for (let i = 0; i + 1 < reply.length; i += 2) {
-    const field = String(reply[i]);
+    const name = reply[i];
+    const field = name instanceof Uint8Array ? new TextDecoder().decode(name) : String(name);
     if (field === "__proto__") {
       Object.defineProperty(record, field, {
         value: reply[i + 1],
@@ -172,28 +173,39 @@ function checkClient(command: RedisCommand): void {
 
 function checkValue(name: string, value: unknown, which: number): void {
   if (Array.isArray(value)) return value.forEach((member) => checkValue(name, member, which));
-  switch (typeof value) {
-    case "string":
-    case "bigint":
-    case "boolean":
-      return;
-    case "number":
-      if (!Number.isNaN(value)) return;
-      break;
-    case "object":
-      if (value instanceof Uint8Array) return;
-      if (
-        value !== null && isPlainObject(value) &&
-        (name === "hset" || name === "mset" || name === "hmset")
-      ) {
-        return Object.values(value).forEach((member) => checkValue(name, member, which));
-      }
+  if (isPlainObject(value) && TAKE_RECORDS.has(name.toLowerCase())) {
+    for (const [key, member] of Object.entries(value)) {
+      if (isScalar(member)) continue;
+      throw new TypeError(
+        `Cannot send ${name}: ${JSON.stringify(key)} of value ${which} is ${describe(member)}; ` +
+          "give text, numbers or bytes",
+      );
+    }
+    return;
   }
+  if (isScalar(value)) return;
   throw new TypeError(
     `Cannot send ${name}: value ${which} is ${describe(value)}; give text, numbers or bytes`,
   );
 }
 
+/** Commands that take names and values in turn. */
+const TAKE_RECORDS = new Set(["hset", "hmset", "mset"]);
+
+function isScalar(value: unknown): boolean {
+  switch (typeof value) {
+    case "string":
+    case "bigint":
+    case "boolean":
+      return true;
+    case "number":
+      return !Number.isNaN(value);
+    default:
+      return value instanceof Uint8Array;
+  }
+}
+
 function describe(value: unknown): string {
+  if (Array.isArray(value)) return "a list";
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }

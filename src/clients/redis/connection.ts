@@ -348,11 +348,17 @@ export class RedisConnection implements Poolable {
 
   async #login(signal: StopSignal): Promise<void> {
     const { user, password, database } = this.#target;
-    if (password !== "") {
-      await this.run(user ? ["auth", user, password] : ["auth", password], signal);
-    }
+    if (user) await this.run(["auth", user, password], signal);
+    else if (password !== "") await this.run(["auth", password], signal);
     if (database !== "" && database !== "0") await this.run(["select", database], signal);
-    else await this.run(["ping"], signal);
+    else {
+      try {
+        await this.run(["ping"], signal);
+      } catch (error) {
+        // whoever may not ask has been let in
+        if (!isForbidden(error)) throw error;
+      }
+    }
     this.used = false;
   }
 
@@ -365,6 +371,11 @@ export class RedisConnection implements Poolable {
       { alias, member: node, cause },
     );
   }
+}
+
+/** Whether the server says that this user may not send a command. */
+function isForbidden(error: unknown): boolean {
+  return error instanceof RespError && error.message.startsWith("NOPERM");
 }
 
 function refused(target: DatabaseTarget, thrown: Error): ConnectError {

@@ -294,6 +294,22 @@ Deno.test("DB-05 commands that are not answered, or hold up others, do not get o
   equal((await blocked).status, 1);
 });
 
+Deno.test("DB-05 the members of a record are one value each, or it would be laid out wrong", async () => {
+  await using under = bench(({ parts, send }) => send(bulk(parts.slice(1).join(" "))));
+  const { ask, server } = under;
+  equal(
+    brief(await ask("HSET", "h", { a: 1, b: true, c: new Uint8Array([65]) })),
+    "h a 1 b true c A",
+  );
+  for (const member of [{ b: 1 }, [1, 2, 3], null, new Date(0)] as never[]) {
+    match(
+      brief(await ask("hset", "h", { x: member, y: { c: 2 } as never })) as string,
+      /Cannot send hset: "x" of value 2 is (an object|a list|null)/,
+    );
+  }
+  equal(server.commands.length, 1);
+});
+
 Deno.test("DB-05 bytes may be used for something else as soon as the call is back", async () => {
   const kept = new Map<string, string>();
   await using under = bench(async ({ parts, send }) => {
