@@ -5,6 +5,7 @@
  */
 
 import { HttpError } from "../core/errors.ts";
+import { isPlainObject } from "../core/plain_object.ts";
 import type { Flat, Rule, RuleArguments } from "./rule.ts";
 import { CSRF_KEY } from "./session.ts";
 import { UploadedFile } from "./uploaded_file.ts";
@@ -140,6 +141,8 @@ export interface Given {
   readonly query: string;
   /** Members of the form or JSON object. */
   readonly body: Values | undefined;
+  /** The body is JSON, where a list is a value and not a repeated name. Default false. */
+  readonly isJson?: boolean;
 }
 
 /** Turns what a request gives into the arguments of a handler. */
@@ -174,6 +177,7 @@ function convert(
   value: unknown,
   like: unknown,
   status: number,
+  isJson: boolean,
 ): unknown {
   if (like === null || like === undefined) return value;
   if (like === FILES) {
@@ -182,7 +186,11 @@ function convert(
     throw bad(name, source, "expected files", status);
   }
   if (Array.isArray(like)) return Array.isArray(value) ? value : [value];
-  if (Array.isArray(value)) throw bad(name, source, "given more than once", status);
+  if (Array.isArray(value)) {
+    if (!isJson) throw bad(name, source, "given more than once", status);
+    if (like === REQUIRED) return value;
+    throw bad(name, source, `expected one value, got ${quote(value)}`, status);
+  }
   if (like === FILE) {
     if (value instanceof UploadedFile) return value;
     throw bad(name, source, "expected a file", status);
@@ -231,14 +239,16 @@ export interface Declaration {
 /** Prepares the binding of a route once, so that a request only runs it. */
 export function createBinder({ rule, args, rest, status }: Declaration): Binder {
   if (args === undefined) return mergeAll;
-  if (isSchema(args)) return (given) => validate(args, mergeAll(given), status());
+  if (isSchema(args)) {
+    return async (given) => withPath(await validate(args, mergeAll(given), status()), given.path);
+  }
 
   const inPath = rule.parameters.map(({ name }) => name);
   const names = Object.keys(args).filter((name) => !inPath.includes(name));
   const known = new Set([...names, ...inPath]);
   const defaults: Values = Object.assign(newValues(), args);
 
-  return ({ path, query, body }) => {
+  return ({ path, query, body, isJson = false }) => {
     const values = newValues();
     for (const name of inPath) {
       const value = path?.[name];
@@ -254,13 +264,14 @@ export function createBinder({ rule, args, rest, status }: Declaration): Binder 
         if (defaults[name] === REQUIRED || defaults[name] === FILE) {
           throw new HttpError(status(), `Argument "${name}" is required`);
         }
-        values[name] = defaults[name] === FILES ? [] : defaults[name];
+        values[name] = defaults[name] === FILES ? [] : freshCopy(defaults[name]);
       } else if (inQuery !== undefined && inBody !== undefined) {
         const both = [inQuery, inBody].flat();
-        values[name] = convert(name, "query", both, defaults[name], status());
+        values[name] = convert(name, "query", both, defaults[name], status(), false);
+      } else if (inBody === undefined) {
+        values[name] = convert(name, "query", inQuery, defaults[name], status(), false);
       } else {
-        const source = inBody === undefined ? "query" : "body";
-        values[name] = convert(name, source, inBody ?? inQuery, defaults[name], status());
+        values[name] = convert(name, "body", inBody, defaults[name], status(), isJson);
       }
     }
     if (queried !== undefined) collect(values, queried, "query", known, rest, status);
@@ -319,6 +330,25 @@ function collect(
       throw bad(name, source, "not known here", status());
     }
   }
+}
+
+/**
+ * A default as one request may change it: lists and plain objects are copied, or the next request would
+ * find what this one did to them.
+ */
+export function freshCopy(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(freshCopy);
+  if (!isPlainObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, freshCopy(one)]));
+}
+
+/** What a validator gave, and the parameters of the rule that it does not know and left out. */
+function withPath(given: Values, path: Values | undefined): Values {
+  if (path === undefined || typeof given !== "object" || given === null) return given;
+  const missing = Object.keys(path).filter((name) => !(name in given));
+  if (missing.length === 0) return given;
+  return { ...Object.fromEntries(missing.map((name) => [name, path[name]])), ...given };
 }
 
 async function validate(schema: StandardSchema, given: Values, status: number): Promise<Values> {

@@ -675,6 +675,7 @@ export class Atila extends AppFeatures implements MountedApp {
           path: values,
           query: was.ctx!.query,
           body: was.bodyValues,
+          isJson: was.isBodyJson,
         });
         const body = yield route.run(was, args);
         try {

@@ -27,6 +27,7 @@ export async function readBody(was: AtilaWas, req: Request): Promise<void> {
     ? await readWithin(req, was.app.config.maxPostBodySize)
     : await req.bytes();
   was.bodyValues = parseBody(type, was.bodyBytes);
+  was.isBodyJson = type === "application/json";
 }
 
 /**

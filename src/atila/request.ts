@@ -8,7 +8,7 @@
 import { deriveRequest } from "../core/derive_request.ts";
 import type { RequestContext, User } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";
-import { mergeAll, newValues, parseQuery, type Values } from "./arguments.ts";
+import { freshCopy, mergeAll, newValues, parseQuery, type Values } from "./arguments.ts";
 import type { RouteFacts } from "./route.ts";
 import type { FormBody } from "./uploads.ts";
 
@@ -218,11 +218,17 @@ export class AtilaRequest {
       const defaults = this.routed?.defaults;
       for (const name of Object.keys(defaults ?? {})) {
         const value = defaults![name];
-        if (values[name] === undefined && typeof value !== "symbol") values[name] = value;
+        if (values[name] === undefined && typeof value !== "symbol") {
+          values[name] = freshCopy(value);
+        }
       }
+      // An argument of that name is given up as a property, not as an argument.
+      const named = values.get;
       Object.defineProperty(values, "get", {
-        value: (name: string, fallback?: unknown) =>
-          name !== "get" && values[name] !== undefined ? values[name] : fallback,
+        value: (name: string, fallback?: unknown) => {
+          const value = name === "get" ? named : values[name];
+          return value === undefined ? fallback : value;
+        },
         enumerable: false,
         configurable: true,
         writable: true,

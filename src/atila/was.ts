@@ -60,6 +60,8 @@ export class AtilaWas extends Was {
   bodyBytes: Uint8Array | undefined;
   /** Members of the body, if it is a form or a JSON object. @internal */
   bodyValues: Values | undefined;
+  /** Whether the body was sent as JSON. @internal */
+  isBodyJson = false;
   /** The body, where it is a multipart form. @internal */
   formBody: FormBody | undefined;
   /** What the container knows of the request. @internal */
@@ -370,7 +372,8 @@ export class AtilaWas extends Was {
     const route = this.app.findRoute(handler);
     const values = route === undefined
       ? { named: changes }
-      : partialValues(route, this.request.args, changes);
+      // A client may name a parameter of the path in its query as well, where it means nothing.
+      : partialValues(route, { ...this.request.args, ...this.parts?.values }, changes);
     return this.ab(handler, values);
   }
 

@@ -190,6 +190,79 @@ Deno.test("ATL-19 a Standard Schema validates and types the arguments", async ()
   assert.match(answer.data.message, /"size"/);
 });
 
+Deno.test("ATL-19 ATL-15 parameters of the rule reach the handler beside what a validator knows", async () => {
+  const app = new Atila(here);
+  app.route("/<int:id>/<name>", {
+    args: z.object({ q: z.string(), name: z.string().toUpperCase() }),
+  }, (was, { id, q, name }) => was.response.API({ next: id + 1, q, name }));
+  const { data } = await app.makeClient().get("/4/kim?q=x");
+  assert.deepEqual(data, { next: 5, q: "x", name: "KIM" });
+});
+
+Deno.test("ATL-19 ATL-22 what a handler does to a default is not seen by the next request", async () => {
+  const app = new Atila(here);
+  const at = new Date(0);
+  app.route("/", { args: { tags: [], of: { deep: ["a"] }, at } }, (was, args) => {
+    const { tags, of, at: same } = args as unknown as typeof args & { of: { deep: string[] } };
+    tags.push("new");
+    of.deep.push("b");
+    was.request.args.tags = [...(was.request.args.tags as string[]), "more"];
+    return was.response.API({ tags, of, same: same === at, all: was.request.args.tags });
+  });
+  const client = app.makeClient();
+  for (let i = 0; i < 2; i++) {
+    const { data } = await client.get("/");
+    assert.deepEqual(data, { tags: ["new"], of: { deep: ["a", "b"] }, same: true, all: ["more"] });
+  }
+});
+
+Deno.test("ATL-20 ATL-24 JSON brings null and lists as they are, and errors say what came", async () => {
+  const app = new Atila(here);
+  app.route(
+    "/",
+    { args: { any: REQUIRED, free: null, n: 1, flag: true, text: "" } },
+    (was, args) => {
+      return was.response.API({ ...args, isNull: args.any === null });
+    },
+  );
+  const client = app.makeClient();
+  const rest = { free: null, n: 1, flag: true, text: "" };
+  assert.deepEqual((await client.post("/", { any: null })).data, {
+    any: null,
+    ...rest,
+    isNull: true,
+  });
+  assert.deepEqual((await client.post("/", { any: [1, { a: 2 }], free: [null] })).data, {
+    any: [1, { a: 2 }],
+    ...rest,
+    free: [null],
+    isNull: false,
+  });
+  const headers = { accept: "application/json" };
+  for (
+    const [body, message] of [
+      [{ any: 1, n: null }, /"n" \(body\): expected a number, got null/],
+      [{ any: 1, n: [1] }, /"n" \(body\): expected one value, got \[1\]/],
+      [{ any: 1, flag: [true] }, /"flag" \(body\): expected one value/],
+      [{ any: 1, text: [] }, /"text" \(body\): expected one value/],
+    ] as const
+  ) {
+    const answer = await client.post("/", body, { headers });
+    assert.equal(answer.statusCode, 400);
+    assert.match(answer.data.message, message);
+  }
+  const twice = await client.post("/", "any=1&any=2", { headers: { ...headers, ...form.headers } });
+  assert.match(twice.data.message, /"any" \(body\): given more than once/);
+});
+
+Deno.test("ATL-22 an argument that is called get is one like any other", async () => {
+  const app = new Atila(here);
+  app.route("/", (was) => String(was.request.args.get("get", "none")));
+  const client = app.makeClient();
+  assert.equal((await client.get("/?get=1")).text, "1");
+  assert.equal((await client.get("/")).text, "none");
+});
+
 Deno.test("ATL-19 validators of three libraries give the handler its types and errors of one shape", async () => {
   const app = new Atila(here);
   app.route("/zod", {

@@ -53,6 +53,14 @@ function order(url: string): string {
   return `${path}?${sorted.join("&")}`;
 }
 
+Deno.test("URL-07 a query that names a parameter of the path changes nothing", async () => {
+  const app = new Atila(here);
+  app.route("/<int:id>", { args: { page: 1 } }, function item(was) {
+    return was.partial("item", { page: 3 });
+  });
+  assert.equal((await app.makeClient().get("/5?id=6")).text, "/5?page=3");
+});
+
 Deno.test("URL-07 unknown handlers and arguments throw", async () => {
   const app = new Atila(here);
   app.route("/x/<int:id>", { args: { a: "" } }, function x(was) {
