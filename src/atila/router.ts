@@ -182,9 +182,14 @@ export class Router<R extends Routable> {
     const encoded = path.includes("%");
     if (encoded || path.charCodeAt(0) !== SLASH) {
       const exact = this.#exact.get(path);
-      const routes = exact?.routes ??
-        (encoded ? this.#exact.get(decodeURIComponent(path))?.routes : undefined);
-      if (routes !== undefined) return choose(routes, method);
+      const end = exact?.routes === undefined && encoded
+        ? this.#exact.get(decodeURIComponent(path))
+        : exact;
+      if (end?.routes !== undefined) {
+        const match = choose(end.routes, method);
+        if (match.kind !== "method") return match;
+        return this.#elsewhere(path, method, encoded, end, match.allowed);
+      }
       if (exact?.redirect !== undefined) return exact.redirect;
       if (path.charCodeAt(0) !== SLASH) return NONE;
     }
@@ -194,9 +199,48 @@ export class Router<R extends Routable> {
     const { routes } = found;
     if (routes === undefined) return found.redirect ?? NONE;
     const match = choose(routes, method);
-    if (match.kind !== "route") return match;
-    // A rule with parameters may have been found by its short form, which has none.
-    if (found.exact) return match;
+    if (match.kind === "method") {
+      return this.#elsewhere(path, method, encoded, found, match.allowed);
+    }
+    return match.kind === "route" ? withValues(match, found, path, encoded) : match;
+  }
+
+  /** Goes on with the rules that come after one whose methods are others: they may answer this one. */
+  #elsewhere(
+    path: string,
+    method: string,
+    encoded: boolean,
+    first: End<R>,
+    methods: readonly string[],
+  ): Match<R> {
+    const allowed = new Set(methods);
+    passed.add(first);
+    try {
+      for (;;) {
+        const found = search(this.#root, path, 1, 0, encoded);
+        if (found === undefined) return { kind: "method", allowed: [...allowed] };
+        passed.add(found);
+        if (found.routes === undefined) continue;
+        const match = choose(found.routes, method);
+        if (match.kind === "route") return withValues(match, found, path, encoded);
+        if (match.kind !== "method") continue;
+        for (const one of match.allowed) allowed.add(one);
+      }
+    } finally {
+      passed.clear();
+    }
+  }
+}
+
+/** A match with the values of its parameters. */
+function withValues<R extends Routable>(
+  match: Match<R> & { kind: "route" },
+  found: End<R>,
+  path: string,
+  encoded: boolean,
+): Match<R> {
+  // A rule with parameters may have been found by its short form, which has none.
+  if (!found.exact) {
     const { parameters } = match.route.rule;
     const values = newValues() as PathValues;
     for (let i = 0; i < parameters.length; i++) {
@@ -206,9 +250,12 @@ export class Router<R extends Routable> {
         : valueOf(type, path.slice(starts[i], ends[i]), encoded);
     }
     match.values = values;
-    return match;
   }
+  return match;
 }
+
+/** Ends that the running look-up has found before and passes by. Empty but for paths of several rules. */
+const passed = new Set<unknown>();
 
 /**
  * Where the values of the parameters stand in the path that is looked up. Shared by all look-ups: one is
@@ -218,15 +265,24 @@ const starts: number[] = [];
 const ends: number[] = [];
 
 function place<R extends Routable>(routes: R[] | undefined, route: R): R[] {
-  // A route for all methods comes last, so that one for the method is found before it.
+  // A route for all methods comes last, so that one for the method is found before it; and behind all
+  // rules without parameters comes the short form of one with them.
   const kept = (routes ?? []).filter((other) =>
     !(String(other.methods) === String(route.methods) && other.rule.text === route.rule.text)
   );
   kept.push(route);
-  return kept.sort((a, b) => Number(a.methods === undefined) - Number(b.methods === undefined));
+  return kept.sort((a, b) => rank(a) - rank(b));
+}
+
+function rank({ rule, methods }: Routable): number {
+  return (rule.parameters.length > 0 ? 2 : 0) + (methods === undefined ? 1 : 0);
 }
 
 function choose<R extends Routable>(routes: readonly R[], method: string): Match<R> {
+  if (method === "HEAD") {
+    const route = routes.find(({ methods }) => methods?.includes("HEAD"));
+    if (route !== undefined) return { kind: "route", route, values: undefined };
+  }
   for (let i = 0; i < routes.length; i++) {
     const route = routes[i]!;
     const { methods } = route;
@@ -235,7 +291,10 @@ function choose<R extends Routable>(routes: readonly R[], method: string): Match
       method === "HEAD" && methods.includes("GET")
     ) return { kind: "route", route, values: undefined };
   }
-  return { kind: "method", allowed: [...new Set(routes.flatMap((route) => route.methods ?? []))] };
+  const allowed = routes.flatMap(({ methods = [] }) =>
+    methods.flatMap((one) => one === "GET" ? ["GET", "HEAD"] : [one])
+  );
+  return { kind: "method", allowed: [...new Set(allowed)] };
 }
 
 /**
@@ -283,7 +342,7 @@ function search<R>(
       if (found !== undefined) return note(found, count, start, end);
     }
   }
-  if (at.path !== undefined && start < path.length) {
+  if (at.path !== undefined && start < path.length && !isPassed(at.path)) {
     return note(at.path, count, start, path.length);
   }
   return undefined;
@@ -299,7 +358,11 @@ function step<R>(
 ): End<R> | undefined {
   if (end < path.length) return search(next, path, end + 1, count, encoded);
   // A redirect goes to a path as it was sent, never to a decoded one.
-  return encoded && next.end?.routes === undefined ? undefined : next.end;
+  return encoded && next.end?.routes === undefined || isPassed(next.end) ? undefined : next.end;
+}
+
+function isPassed(end: unknown): boolean {
+  return passed.size > 0 && passed.has(end);
 }
 
 /** Notes where the value of a parameter stands, once it is sure that it belongs to what was found. */

@@ -445,5 +445,5 @@ Deno.test("TPL-14 TPL-15 TPL-16 error handlers make pages, and fall back when th
   assert.match(log, /the page broke/);
   const client = serve(() => "x", setup);
   assert.match((await client.get("/nowhere")).text, /^404 page/);
-  assert.equal((await client.delete("/")).headers.get("allow"), "GET, POST");
+  assert.equal((await client.delete("/")).headers.get("allow"), "GET, HEAD, POST");
 });

@@ -74,9 +74,62 @@ Deno.test("ATL-10 ATL-12 one rule per method, others get 405 with Allow", async 
   assert.equal((await client.post("/pets", {})).text, "add");
   const refused = await client.delete("/pets");
   assert.equal(refused.statusCode, 405);
-  assert.deepEqual(refused.headers.get("allow")?.split(", ").sort(), ["GET", "POST", "PUT"]);
+  assert.deepEqual(refused.headers.get("allow")?.split(", ").sort(), [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+  ]);
   for (const method of ["GET", "POST", "PATCH", "OPTIONS"]) {
     assert.equal((await client.request(method, "/any")).statusCode, 200, method);
+  }
+});
+
+Deno.test("ATL-12 ATL-14 a rule for another method leaves the path to the rules behind it", async () => {
+  const app = new Atila(here);
+  app.route("/user/me", { methods: ["GET"] }, () => "me");
+  app.route("/user/<int:id>", { methods: ["POST"] }, (_was, { id }) => `post ${id + 1}`);
+  app.route("/user/<name>", { methods: ["PUT"] }, (_was, { name }) => `put ${name}`);
+  app.route("/user/<path:rest>", { methods: ["PATCH"] }, (_was, { rest }) => `patch ${rest}`);
+  app.route("/ü/a", { methods: ["GET"] }, () => "umlaut");
+  app.route("/ü/<name>", { methods: ["PUT"] }, (_was, { name }) => `put ${name}`);
+  const client = app.makeClient();
+  const ask = async (method: string, path: string) => {
+    const { statusCode, headers, text } = await client.request(method, path);
+    return statusCode === 405 ? headers.get("allow") : text;
+  };
+  assert.equal(await ask("GET", "/user/me"), "me");
+  assert.equal(await ask("PUT", "/user/me"), "put me");
+  assert.equal(await ask("PATCH", "/user/me"), "patch me");
+  assert.equal(await ask("POST", "/user/me"), "GET, HEAD, PUT, PATCH");
+  assert.equal(await ask("POST", "/user/7"), "post 8");
+  assert.equal(await ask("PUT", "/user/7"), "put 7");
+  assert.equal(await ask("DELETE", "/user/7"), "POST, PUT, PATCH");
+  assert.equal(await ask("PUT", "/%C3%BC/a"), "put a");
+  assert.equal(await ask("POST", "/%C3%BC/a"), "GET, HEAD, PUT");
+  assert.equal(await ask("GET", "/user/me"), "me", "nothing is left of the search");
+});
+
+Deno.test("ATL-12 ATL-14 a rule of its own answers HEAD, whatever was registered first", async () => {
+  const app = new Atila(here);
+  app.route("/", { methods: ["GET"] }, () => "get");
+  app.route("/", { methods: ["HEAD"] }, (was) => was.response("200 OK", "", { "x-head": "own" }));
+  app.route("/get", { methods: ["GET"] }, () => "get");
+  const client = app.makeClient();
+  assert.equal((await client.head("/")).headers.get("x-head"), "own");
+  assert.equal((await client.get("/")).text, "get");
+  assert.equal((await client.head("/get")).statusCode, 200);
+});
+
+Deno.test("ATL-14 ATL-18 an exact rule comes before the short form of another", async () => {
+  for (const isFirst of [true, false]) {
+    const app = new Atila(here);
+    if (isFirst) app.route("/hello", { methods: ["GET"] }, () => "exact");
+    app.route("/hello/<name>", { args: { name: "World" } }, (_was, { name }) => `short ${name}`);
+    if (!isFirst) app.route("/hello", { methods: ["GET"] }, () => "exact");
+    const client = app.makeClient();
+    assert.equal((await client.get("/hello")).text, "exact");
+    assert.equal((await client.delete("/hello")).text, "short World");
   }
 });
 
