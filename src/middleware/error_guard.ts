@@ -20,7 +20,8 @@ export interface ErrorGuardOptions {
 
 /**
  * Answers for whatever the handlers inside throw. An `HttpError` becomes the response it describes;
- * anything else is logged with its stack under the transaction id and becomes a bare 500.
+ * anything else is logged with its stack under the transaction id and becomes a bare 500, and so does
+ * a response that cannot be sent.
  *
  * The result never throws and never rejects. A handler that answers at once is answered at once.
  */
@@ -34,23 +35,38 @@ export function errorGuard(options: ErrorGuardOptions): Layer {
       return errorResponse({ req, status: 500 });
     }
   };
+  const check = (res: Response, req: Request, ctx: RequestContext) => {
+    const problem = problemOf(res);
+    return problem === undefined ? res : answer(problem, req, ctx);
+  };
   return (next: Handler): Handler => {
     function settle(
       pending: Promise<Response>,
       req: Request,
       ctx: RequestContext,
     ): Promise<Response> {
-      return pending.then(undefined, (error) => answer(error, req, ctx));
+      return pending.then((res) => check(res, req, ctx), (error) => answer(error, req, ctx));
     }
     return function errorGuard(req, ctx) {
       try {
         const result = next(req, ctx);
-        return isThenable(result) ? settle(result, req, ctx) : result;
+        return isThenable(result) ? settle(result, req, ctx) : check(result, req, ctx);
       } catch (error) {
         return answer(error, req, ctx);
       }
     };
   };
+}
+
+/** Why no front could send a response: found there, it would be too late for an answer and a log entry. */
+function problemOf(res: Response): TypeError | undefined {
+  if (res.status === 0) {
+    return new TypeError("Cannot answer with Response.error(): it has no status");
+  }
+  if (!res.bodyUsed) return undefined;
+  return new TypeError(
+    "Cannot answer with a Response whose body was sent or read before: make one for each request",
+  );
 }
 
 /** The response for something thrown; logs it when it is not the client's to know. */

@@ -36,6 +36,25 @@ Deno.test("EXT-04 HTTP-37 an unexpected error is a bare 500 outside and a full e
   }
 });
 
+Deno.test("EXT-04 a response that cannot be sent is a 500 that names the request in the log", async () => {
+  const used = new Response("once");
+  await used.text();
+  for (
+    const [res, message] of [[used, /sent or read before/], [
+      Response.error(),
+      /no status/,
+    ]] as const
+  ) {
+    for (const handler of [() => res, () => Promise.resolve(res)]) {
+      const { log, result } = ask(handler);
+      assert.equal((await result).status, 500);
+      assert.equal(log.lines.length, 1);
+      assert.match(log.lines[0]!, /^expt:g1\/1001 TypeError: Cannot answer with/);
+      assert.match(log.lines[0]!, message);
+    }
+  }
+});
+
 Deno.test("HTTP-24 debug shows the stack, as a page or as JSON", async () => {
   const page = await ask(() => Promise.reject(boom()), true).result;
   const text = await page.text();
