@@ -102,7 +102,7 @@ export const startEngine: StartEngine = async (service, options) => {
 
   const settings = options.run;
   const workerId = workerNames(options.workerIndex).id;
-  const logger = begun.use(openLogs(service, settings, options.ownsLogs));
+  const logger = begun.use(openLogs(service, settings, options.ownsLogs, true));
   const log = logger.get("server");
   Object.assign(wac, {
     logger,

@@ -16,9 +16,16 @@ import type { Service } from "./service.ts";
  * move there.
  *
  * @param owner True in the one process that rotates the files: the supervisor, or a single process.
+ * @param serves True where apps are served. Every process evaluates the script; what it logs meanwhile
+ *   goes to the files from there only.
  * @throws {ConfigError} naming the directory or file that cannot be written.
  */
-export function openLogs(service: Service, settings: RunSettings, owner: boolean): LoggerHandle {
+export function openLogs(
+  service: Service,
+  settings: RunSettings,
+  owner: boolean,
+  serves: boolean,
+): LoggerHandle {
   const { logDirectory } = service;
   const before = wac.logger;
   if (logDirectory === undefined) return createLogger({ console: true, before });
@@ -27,5 +34,6 @@ export function openLogs(service: Service, settings: RunSettings, owner: boolean
     console: !settings.daemon,
     owner,
     before,
+    takesEarly: serves,
   });
 }

@@ -37,6 +37,8 @@ export interface LoggerOptions {
   readonly keep?: number;
   /** Logger that was used until now: the logs that an {@link EarlyLogger} has made are made here. */
   readonly before?: Logger;
+  /** What `before` has put on the console goes to the files too. Default true. */
+  readonly takesEarly?: boolean;
   /** Time source of the rotation, not of the lines. Default: the system clock. */
   readonly now?: () => Date;
 }
@@ -90,7 +92,8 @@ class WorkerLogger implements LoggerHandle {
   #now: () => Date;
   #flush = () => this.flush();
 
-  constructor({ directory, console, owner = false, keep, before, now }: LoggerOptions) {
+  constructor(options: LoggerOptions) {
+    const { directory, console, owner = false, keep, before, takesEarly = true, now } = options;
     this.#now = now ?? (() => new Date());
     this.#directory = directory;
     this.#owner = owner;
@@ -99,7 +102,10 @@ class WorkerLogger implements LoggerHandle {
     if (directory !== undefined) ensureLogDirectory(directory);
     try {
       for (const name of Object.keys(STANDARD_CYCLES)) this.#logs.set(name, this.#open(name));
-      if (before instanceof EarlyLogger) before.moveTo(this);
+      if (before instanceof EarlyLogger) {
+        const early = before.moveTo(this);
+        if (takesEarly) early.forEach(({ name, line }) => this.#find(name).file?.write(line));
+      }
       if (directory !== undefined && owner) this.#startClock(directory);
     } catch (error) {
       this.close();

@@ -51,6 +51,17 @@ export function traceText(error: unknown): string {
   return [error, ...inner].map(tracebackOf).join("\nTogether with: ");
 }
 
+/** Entries to keep for the files: in a program that never runs a service they would only gather. */
+const MAX_KEPT = 1000;
+
+/** An entry that stands on the console and belongs into the file of its log. */
+export interface EarlyEntry {
+  /** Name of the log. */
+  readonly name: string;
+  /** The entry as it is written. */
+  readonly line: string;
+}
+
 /**
  * Writes to the console, without files, batches or timers, until it is moved. Then whatever was got from
  * it, and every log that was made by it, belongs to the logger it was moved to.
@@ -58,6 +69,7 @@ export function traceText(error: unknown): string {
 export class EarlyLogger implements Logger {
   #made = new Map<string, LogCycle>(Object.entries(STANDARD_CYCLES));
   #target: Logger | undefined;
+  #kept: EarlyEntry[] = [];
 
   /** The log of that name. @throws {TypeError} when there is none. */
   get(name: string): Log {
@@ -82,21 +94,30 @@ export class EarlyLogger implements Logger {
     this.#target?.rotate();
   }
 
-  /** Hands everything over, once: the first logger that is opened keeps it. */
-  moveTo(logger: Logger): void {
-    if (this.#target !== undefined) return;
+  /**
+   * Hands everything over, once: the first logger that is opened keeps it.
+   *
+   * @returns What has only been written to the console, the oldest entries.
+   */
+  moveTo(logger: Logger): readonly EarlyEntry[] {
+    if (this.#target !== undefined) return [];
     for (const [name, cycle] of this.#made) {
       if (!(name in STANDARD_CYCLES)) logger.makeLogger(name, cycle);
     }
     this.#target = logger;
+    const kept = this.#kept;
+    this.#kept = [];
+    return kept;
   }
 
   #early(name: string): Log {
     const log: Log = {
       log: (text, type = "info", id = "") => {
         if (this.#target !== undefined) return this.#target.get(name).log(text, type, id);
+        const line = formatLogEntry({ time: Date.now(), type, id, text: String(text) });
+        if (this.#kept.length < MAX_KEPT) this.#kept.push({ name, line });
         // deno-lint-ignore no-console -- the console is where these lines belong
-        console.log(formatLogEntry({ time: Date.now(), type, id, text: String(text) }));
+        console.log(line);
       },
       trace: (error, id) => log.log(traceText(error), "expt", id),
     };

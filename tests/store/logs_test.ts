@@ -192,6 +192,56 @@ Deno.test("LOG-16 what the start script makes and keeps belongs to the service t
   );
 });
 
+Deno.test("LOG-03 LOG-19 what was logged before the files were there stands in them as well", async () => {
+  await using logs = await LogDirectory.make();
+  const printed: string[] = [];
+  const before = consoleLogger();
+  const { log } = console;
+  // deno-lint-ignore no-console
+  console.log = (line: string) => printed.push(line);
+  try {
+    before.get("app").log("loading", "info", "an-id");
+    before.makeLogger("audit").log("begun");
+    before.get("server").trace(new RangeError("early"));
+  } finally {
+    // deno-lint-ignore no-console
+    console.log = log;
+  }
+  {
+    using logger = createLogger({ directory: logs.path, console: false, before });
+    logger.get("app").log("loaded");
+    using _second = createLogger({ directory: logs.path, console: false, before });
+  }
+  assert.match(logs.lines("app").join("\n"), /^.{19} \[info:an-id\] loading\n.* loaded$/);
+  assert.match(logs.lines("audit").join("\n"), /^.{19} \[info\] begun$/);
+  assert.match(logs.lines("server")[0]!, /\[expt\] RangeError: early$/);
+  assert.equal(printed.length, 3);
+});
+
+Deno.test("LOG-03 a process that serves nothing leaves early entries to those that do", async () => {
+  await using logs = await LogDirectory.make();
+  const before = consoleLogger();
+  const { log } = console;
+  // deno-lint-ignore no-console
+  console.log = () => {};
+  try {
+    before.get("app").log("loading");
+  } finally {
+    // deno-lint-ignore no-console
+    console.log = log;
+  }
+  {
+    using logger = createLogger({
+      directory: logs.path,
+      console: false,
+      before,
+      takesEarly: false,
+    });
+    logger.get("app").log("loaded");
+  }
+  assert.deepEqual(logs.lines("app").map((line) => line.slice(20)), ["[info] loaded"]);
+});
+
 Deno.test("LOG-02 without a directory everything goes to the console, to the last line", async () => {
   for (const [end, rest] of [["end", 0], ["exit", 0], ["throw", 1]] as const) {
     const output = (await shell(`$PROGRAM 3000 ${end}`)).split("\n");

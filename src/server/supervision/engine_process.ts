@@ -248,7 +248,7 @@ async function hostBody(
   settings: RunSettings,
   start: EngineStart,
 ): Promise<Body> {
-  wac.logger = openLogs(service, settings, false);
+  wac.logger = openLogs(service, settings, false, false);
   wac.workerId = "M";
   const host: WorkerHost = new WorkerHost({
     start: { ...start, skitai: "worker", shared: createShared(settings.workers, SHARED_BYTES) },

@@ -60,7 +60,7 @@ export async function runSupervisor(
   settings: RunSettings,
   hooks: SupervisorHooks = {},
 ): Promise<Server> {
-  wac.logger = openLogs(service, settings, true);
+  wac.logger = openLogs(service, settings, true, false);
   wac.workerId = "M";
   const port = claimPort(settings.address, settings.port);
   const supervisor = new Supervisor(settings, port, hooks);
