@@ -155,10 +155,19 @@ export function reasonOfAny(code: number): string {
 export function asError(thrown: unknown): Error {
   try {
     if (thrown instanceof Error) return thrown;
-    const text = `A value that is not an error was thrown: ${String(thrown)}`;
-    return new Error(text, { cause: thrown });
+    return new Error(`A value that is not an error was thrown: ${textOf(thrown)}`, {
+      cause: thrown,
+    });
   } catch {
     // An object without a prototype, a proxy: not even a text can be had of it.
     return new Error(`A value that is not an error was thrown: ${typeof thrown} without a text`);
   }
+}
+
+/** A plain object would be `[object Object]`, which helps nobody to find it. */
+function textOf(thrown: unknown): string {
+  const text = String(thrown);
+  if (text !== "[object Object]") return text;
+  const options = { breakLength: Infinity, depth: 2, iterableLimit: 10, strAbbreviateSize: 200 };
+  return Deno.inspect(thrown, options);
 }

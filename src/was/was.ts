@@ -285,7 +285,11 @@ export class Was extends SugarNames implements Requester, BackendOwner {
    * @param id Identifier to find the entry by. Default: the transaction, {@link txnid}.
    */
   traceback(error?: unknown, id = ""): void {
-    const thrown = error ?? new Error("was.traceback() was called without an error");
+    const thrown = error ?? new Error(
+      arguments.length === 0
+        ? "was.traceback() was called without an error"
+        : `${error} was thrown, which says nothing about its place`,
+    );
     wac.logger.get("app").trace(thrown, id || this.txnid());
   }
 }

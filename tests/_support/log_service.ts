@@ -60,6 +60,8 @@ app.route("/reject", async () => {
   await Promise.resolve();
   throw new Error("unhandled in a promise");
 });
+app.route("/throw-nothing", () => Promise.reject());
+app.route("/throw-object", () => Promise.reject({ wrong: "thing" }));
 app.route("/stream", () => {
   let left = 5;
   return new ReadableStream({

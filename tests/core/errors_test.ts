@@ -85,6 +85,12 @@ Deno.test("LOG-14 whatever is thrown can be made an error and a trace of", () =>
   assert.match(asError(Symbol("name")).message, /Symbol\(name\)/);
 });
 
+Deno.test("LOG-15 asError() tells what a plain object holds", () => {
+  const { message } = asError({ code: 5, deep: { list: [1] } });
+  assert.match(message, /: \{ code: 5, deep: \{ list: \[ 1 \] \} \}$/);
+  assert.match(asError({ toString: () => "of its own" }).message, /: of its own$/);
+});
+
 Deno.test("asError() wraps what is not an error", () => {
   const error = new Error("x");
   assert.equal(asError(error), error);

@@ -269,6 +269,19 @@ Deno.test("LOG-15 what handlers throw is in the app log with its transaction, on
   }
 });
 
+Deno.test("LOG-15 what is no error is told from a call without one, and an object by its content", async () => {
+  await using service = await LogService.start();
+  const url = await service.url("");
+  for (const path of ["/throw-nothing", "/throw-object"]) {
+    assert.match(await fetchText(url + path), /500 Internal Server Error/);
+  }
+  assert.equal(await service.stop(), 0);
+  const traces = undated(service.lines("app")).filter((line) => line.startsWith("[expt"));
+  assert.match(traces[0]!, /Error: undefined was thrown, /);
+  assert.match(traces[1]!, /Error: A value that is not an error was thrown: \{ wrong: "thing" \}$/);
+  assert.equal(traces.length, 2);
+});
+
 Deno.test("LOG-15 an app that cannot be imported is in the app log with its stack", async () => {
   await using workshop = await Workshop.open();
   const broken = join(workshop.appPath, "broken.ts");
