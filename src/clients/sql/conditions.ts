@@ -84,8 +84,10 @@ function comparison(dialect: SqlDialect, key: string, value: unknown): SqlTempla
   const cut = key.lastIndexOf("__");
   const operator = cut > 0 ? key.slice(cut + 2) : "eq";
   const column = raw(quoteName(cut > 0 ? key.slice(0, cut) : key));
-  if (value === undefined) throw new TypeError(`Cannot filter by ${key}: the value is undefined`);
-  if (operator in COMPARE) {
+  if (value === undefined || Array.isArray(value) && value.includes(undefined)) {
+    throw new TypeError(`Cannot filter by ${key}: the value is undefined`);
+  }
+  if (Object.hasOwn(COMPARE, operator)) {
     if (value === null) {
       if (operator === "neq") return sql`${column} is not null`;
       if (operator === "eq" || operator === "exact") return sql`${column} is null`;

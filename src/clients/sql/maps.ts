@@ -130,7 +130,7 @@ export class MapBuilder<F = never> extends SqlBuilder<F> {
 const BLOCK = /<sql\s+name\s*=\s*"([^"]*)"\s*>([\s\S]*?)<\/sql>/g;
 /** Strings, quoted names, comments and casts are text; what looks like a value in them is none. */
 const PIECE =
-  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$|::|:([A-Za-z_]\w*)|\{(\w+)\}/g;
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$|::|:([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)|\{(\w+)\}/g;
 
 /**
  * Reads a file of statements. @throws {SyntaxError} naming file and line of what cannot be used.
@@ -141,7 +141,7 @@ export function parseMaps(text: string, file: string): Map<string, MapSource> {
   for (const match of text.matchAll(BLOCK)) {
     const line = (offset: number) => text.slice(0, offset).split("\n").length;
     const at = `${file}:${line(match.index)}`;
-    assertBlank(text.slice(end, match.index), `${file}:${line(end)}`);
+    assertBlank(text.slice(end, match.index), file, line(end));
     end = match.index + match[0].length;
     const [, name = "", body = ""] = match;
     if (!/^[A-Za-z_]\w*$/.test(name)) {
@@ -151,7 +151,7 @@ export function parseMaps(text: string, file: string): Map<string, MapSource> {
     if (body.trim() === "") throw new SyntaxError(`${at}: the statement ${name} is empty`);
     maps.set(name, parseMap(body.trim(), `${name} of ${at}`));
   }
-  assertBlank(text.slice(end), `${file}:${text.slice(0, end).split("\n").length}`);
+  assertBlank(text.slice(end), file, text.slice(0, end).split("\n").length);
   return maps;
 }
 
@@ -176,13 +176,17 @@ function parseMap(text: string, where: string): MapSource {
 }
 
 /** Between the statements there may be comments only. */
-function assertBlank(text: string, at: string): void {
-  const rest = text.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|<!--[\s\S]*?-->/g, "").trim();
-  if (rest !== "") {
-    throw new SyntaxError(
-      `${at}: text outside of <sql name="…">: ${JSON.stringify(rest.slice(0, 40))}`,
-    );
-  }
+function assertBlank(text: string, file: string, firstLine: number): void {
+  const blank = (comment: string) => comment.replace(/[^\n]/g, " ");
+  const rest = text.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|<!--[\s\S]*?-->/g, blank);
+  const at = rest.search(/\S/);
+  if (at === -1) return;
+  const line = firstLine + rest.slice(0, at).split("\n").length - 1;
+  throw new SyntaxError(
+    `${file}:${line}: text outside of <sql name="…">: ${
+      JSON.stringify(rest.slice(at).trimEnd().slice(0, 40))
+    }`,
+  );
 }
 
 /** How often a file is looked at when it may change, in milliseconds. */

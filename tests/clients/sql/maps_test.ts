@@ -25,11 +25,18 @@ Deno.test("DB-20 statements of files take values by name and generated parts in 
   assert.match(bare.sql, /where kind = \? and 1 = 1 group by org {3}$/);
   const twice = new MapBuilder("sqlite3", maps.get("twice")!, { a: 4 }).compile();
   assert.deepEqual([twice.sql, ...twice.parameters], ["select ?::int + ?::int as n", 4, 4]);
+  const names = parseMaps('<sql name="a">select :이름, :é</sql>', "x.sql").get("a")!;
+  const named = new MapBuilder("postgresql", names, { 이름: 1, é: 2 }).compile();
+  assert.deepEqual([named.sql, ...named.parameters], ["select $1, $2", 1, 2]);
   const bad: [() => unknown, RegExp][] = [
     [() => new MapBuilder("sqlite3", maps.get("totals")!), /no value is given for :kind/],
     [() => new MapBuilder("sqlite3", maps.get("twice")!, { a: 1, b: 2 }), /takes no "b", only a/],
     [() => new MapBuilder("sqlite3", maps.get("twice")!, { a: 1 }).limit(1), /no {_limit}/],
     [() => parseMaps("select 1", "x.sql"), /^SyntaxError: x.sql:1: text outside/],
+    [
+      () => parseMaps('<sql name="a">select 1</sql>\n-- b\n\n  oops\n', "x.sql"),
+      /^SyntaxError: x.sql:4: text outside of .*: "oops"$/,
+    ],
     [() => parseMaps('\n<sql name="a-b">select 1</sql>', "x.sql"), /x.sql:2: "a-b" is not a name/],
     [() => parseMaps('<sql name="a"> </sql>', "x.sql"), /is empty/],
     [() => parseMaps('<sql name="a">select {limit}</sql>', "x.sql"), /unknown place {limit}/],
