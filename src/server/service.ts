@@ -250,15 +250,28 @@ export function enableSsl(certFile: string, keyFile?: string, passphrase?: strin
   if (typeof certFile !== "string" || certFile === "") {
     throw new ConfigError("enableSsl", "the certificate file is missing");
   }
-  service.ssl = { certFile, keyFile: keyFile || undefined, passphrase };
+  for (const [name, value] of Object.entries({ keyFile, passphrase })) {
+    // What a script reads from the environment may be missing, or null where it comes from JSON.
+    if (value !== undefined && value !== null && typeof value !== "string") {
+      throw new ConfigError("enableSsl", `${name} is a text, not ${typeof value}`);
+    }
+  }
+  service.ssl = { certFile, keyFile: keyFile || undefined, passphrase: passphrase ?? undefined };
 }
 
-/** Answers every request on a second, plain port with a redirect to HTTPS. Defaults: 80, 443, all addresses. */
+/**
+ * Answers every request on a second, plain port with a redirect to HTTPS. Defaults: 80, 443, all addresses.
+ *
+ * @throws {RangeError} for what is no port. @throws {TypeError} for an address that is no text.
+ */
 export function enableForward(fromPort = 80, toPort = 443, ip = ""): void {
   for (const port of [fromPort, toPort]) {
     if (!Number.isInteger(port) || port < 0 || port > 65535) {
       throw new RangeError(`enableForward: ${String(port)} is not a port`);
     }
+  }
+  if (typeof ip !== "string") {
+    throw new TypeError(`enableForward: expected an address, got ${Deno.inspect(ip)}`);
   }
   service.forward = { fromPort, toPort, ip };
 }
@@ -307,8 +320,15 @@ export function secureHeaders(options: SecureHeadersOptions = {}): void {
   service.secureHeaders = { ...options };
 }
 
-/** Writes all logs to files, by default in `/var/log/skitai/<name>`; a foreground run keeps the console too. */
+/**
+ * Writes all logs to files, by default in `/var/log/skitai/<name>`; a foreground run keeps the console too.
+ *
+ * @throws {TypeError} for a directory that is no text.
+ */
 export function enableFileLogging(directory = ""): void {
+  if (typeof directory !== "string") {
+    throw new TypeError(`enableFileLogging: expected a directory, got ${Deno.inspect(directory)}`);
+  }
   service.logDirectory = directory;
 }
 

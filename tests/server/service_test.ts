@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { ConfigError } from "../../src/core/errors.ts";
-import { mount, type MountOptions, service, setMaxAge } from "../../src/server/service.ts";
+import {
+  enableFileLogging,
+  enableForward,
+  enableSsl,
+  mount,
+  type MountOptions,
+  service,
+  setMaxAge,
+} from "../../src/server/service.ts";
 
 Deno.test("MNT-01 MNT-18 MNT-25 options of the wrong type are named when mount is called", () => {
   const wrong: [unknown, RegExp][] = [
@@ -28,4 +36,18 @@ Deno.test("HTTP-30 an age that is no number is shown as it was given", () => {
     () => setMaxAge("/", "60" as unknown as number),
     new RangeError('setMaxAge: expected a number of at least 0 seconds, got "60"'),
   );
+});
+
+Deno.test("LOG-03 HTTP-12 HTTP-14 what is no text is refused when it is set", () => {
+  const wrong = 5 as unknown as string;
+  const { forward, logDirectory, ssl } = service;
+  assert.throws(() => enableFileLogging(wrong), /^TypeError: enableFileLogging: .*, got 5$/);
+  assert.throws(() => enableForward(80, 443, wrong), /^TypeError: enableForward: .*, got 5$/);
+  assert.throws(() => enableSsl("cert.pem", wrong), /enableSsl: keyFile is a text, not number$/);
+  assert.throws(() => enableSsl("cert.pem", undefined, wrong), /enableSsl: passphrase is a text/);
+  assert.deepEqual({ forward, logDirectory, ssl }, {
+    forward: service.forward,
+    logDirectory: service.logDirectory,
+    ssl: service.ssl,
+  });
 });
