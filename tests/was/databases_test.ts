@@ -280,6 +280,10 @@ Deno.test({
       const added = await db.insert("tokens", [{ token: "a", n: 1 }, { token: "b", n: 2 }]);
       assert.deepEqual([added.status, added.data.insertedCount], [3, 2]);
       await db.insert("tokens", { token: "c", n: 3 }).wait();
+      for (const document of [undefined, null, "abc", [null], [[1]], 7] as never[]) {
+        const refused = await db.insert("tokens", document);
+        assert.match(refused.reason, /Cannot insert .*: expected a document or a list of them/);
+      }
       const found = await db.find("tokens", { n: { $gt: 1 } }, {
         sort: { n: -1 },
         projection: { _id: 0 },

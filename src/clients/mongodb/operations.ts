@@ -68,6 +68,15 @@ function condition(what: string, filter: unknown): Filter<Document> {
   return filter as Filter<Document>;
 }
 
+/** What is no document would become one without members, or with those of a text. */
+function copied(document: unknown): MongoDocument {
+  if (typeof document !== "object" || document === null || Array.isArray(document)) {
+    const what = document === null ? "null" : Array.isArray(document) ? "a list" : typeof document;
+    throw new TypeError(`Cannot insert ${what}: expected a document or a list of them`);
+  }
+  return { ...document };
+}
+
 const OPERATIONS = {
   find: (db, signal, name: string, filter: MongoDocument = {}, options?: MongoFindOptions) =>
     db.collection(name).find(filter, findOptions(options, signal)).toArray(),
@@ -83,11 +92,11 @@ const OPERATIONS = {
     const collection = db.collection(name);
     // the driver adds the id to what it is given
     if (!Array.isArray(documents)) {
-      const { insertedId } = await collection.insertOne({ ...documents });
+      const { insertedId } = await collection.insertOne(copied(documents));
       return { insertedCount: 1, insertedIds: [insertedId] };
     }
     const { insertedCount, insertedIds } = await collection
-      .insertMany((documents as readonly MongoDocument[]).map((document) => ({ ...document })));
+      .insertMany((documents as readonly unknown[]).map(copied));
     return { insertedCount, insertedIds: Object.values(insertedIds) };
   },
   async update(
