@@ -5,6 +5,7 @@
  */
 
 import { isAbsolute, resolve } from "../core/file_path.ts";
+import { isIPv6 } from "../core/ip_address.ts";
 import { nodeModule } from "../core/node_builtins.ts";
 
 /** Settings of an ORM, or of one of its connections. */
@@ -66,13 +67,22 @@ function typeOf(name: string): OrmConnection["type"] | undefined {
 
 function fileOf(parts: OrmConfig, where: string): string {
   const file = parts.filename ?? parts.url ?? parts.database ?? parts.file;
-  if (typeof file === "string" && file !== "") return file.replace(/^(sqlite|file):(\/\/)?/, "");
-  throw new TypeError(`Cannot use ${where}: no file is named`);
+  if (typeof file !== "string" || file === "") {
+    throw new TypeError(`Cannot use ${where}: no file is named`);
+  }
+  const path = file.replace(/^(sqlite|file):(\/\/)?/, "");
+  if (/^[a-z][a-z\d+.-]*:\/\//i.test(path)) {
+    throw new TypeError(
+      `Cannot use ${where}: a database of SQLite has to be a file on this machine`,
+    );
+  }
+  return path;
 }
 
 function serverOf(parts: OrmConfig, where: string): { member: string; ssl: boolean } {
   const url = parts.url ?? parts.connectionString;
-  const from = typeof url === "string" ? new URL(url) : undefined;
+  const from = typeof url === "string" ? URL.parse(url) : undefined;
+  if (from === null) throw new TypeError(`Cannot use ${where}: its address is no URL`);
   const text = (...values: unknown[]) => {
     const value = values.find((one) => one !== undefined && one !== null && one !== "");
     return value === undefined ? "" : String(value);
@@ -90,7 +100,9 @@ function serverOf(parts: OrmConfig, where: string): { member: string; ssl: boole
     : `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`;
   const mode = from?.searchParams.get("sslmode");
   return {
-    member: `${credentials}${host}:${port}/${encodeURIComponent(database)}`,
+    member: `${credentials}${isIPv6(host) ? `[${host}]` : host}:${port}/${
+      encodeURIComponent(database)
+    }`,
     ssl: mode !== undefined && mode !== null ? mode !== "disable" : Boolean(parts.ssl),
   };
 }

@@ -103,6 +103,10 @@ Deno.test("ORM-02 aliases of what the settings of an ORM connect to", async () =
         { type: "sqlite", database: "./shop.db" },
       ]
     ) assert.deepEqual(given(settings).slice(0, 2), ["sqlite3", "./shop.db"]);
+    assert.deepEqual(
+      given({ type: "postgres", host: "::1", username: "kim", database: "shop" }).slice(1, 3),
+      ["[::1]:5432", "kim"],
+    );
     await Deno.writeTextFile(
       `${directory}/orm.config.ts`,
       `const url: string = ${JSON.stringify(url)};
@@ -120,6 +124,14 @@ Deno.test("ORM-02 aliases of what the settings of an ORM connect to", async () =
     );
     assert.throws(() => given({ client: "pg", connection: { host: "h" } }), /names no database/);
     assert.throws(() => given({ client: "sqlite3", connection: {} }), /no file is named/);
+    assert.throws(
+      () => given({ dialect: "turso", dbCredentials: { url: "libsql://shop.turso.io" } }),
+      /has to be a file on this machine/,
+    );
+    assert.throws(
+      () => given({ client: "pg", connection: "not a url" }),
+      /Cannot use the settings of the ORM: its address is no URL/,
+    );
     assert.throws(() => given(`${directory}/none.ts`), /none\.ts/);
   } finally {
     await Deno.remove(directory, { recursive: true });
