@@ -18,7 +18,7 @@ import {
   runInContext,
 } from "../core/context.ts";
 import { isDevel } from "../core/environment.ts";
-import { type ErrorInfo, errorInfo, errorResponse } from "../core/error_page.ts";
+import { type ErrorInfo, errorInfo, errorResponse, pageHeaders } from "../core/error_page.ts";
 import { asError, HttpError } from "../core/errors.ts";
 import { isThenable } from "../core/handler.ts";
 import type { LogType } from "../core/log.ts";
@@ -561,7 +561,7 @@ export class Atila extends AppFeatures implements MountedApp {
     }
     const { route, values } = match;
     const { contentTypes } = route.facts;
-    if (contentTypes !== undefined && !contentTypes.includes(mediaTypeOf(req) ?? "")) {
+    if (contentTypes !== undefined && !isOfType(req, contentTypes)) {
       return this.#refuse(
         req,
         ctx,
@@ -702,11 +702,13 @@ export class Atila extends AppFeatures implements MountedApp {
 
   async #failedWithHooks(was: AtilaWas, error: unknown): Promise<Response> {
     was.discardVisit();
+    // What the handler has set belongs to a response that will not be sent.
+    was.resetResponse();
     for (const hook of this.#hooks.failed) {
       try {
         const answer = await hook(was, error);
         if (!isAnswer(answer)) continue;
-        if (!(error instanceof HttpError)) was.traceback(error);
+        if (!(error instanceof HttpError) || error.status >= 500) was.traceback(error);
         return await this.#respond(was, answer);
       } catch (inner) {
         was.traceback(inner);
@@ -744,7 +746,10 @@ export class Atila extends AppFeatures implements MountedApp {
       headers: error.headers,
     };
     const handler = this.#errorHandlers.get(error.status) ?? this.#defaultErrorHandler;
-    if (handler === undefined || wantsFault(req)) return errorResponse(options);
+    if (handler === undefined || wantsFault(req)) {
+      was.markAnswered();
+      return errorResponse(options);
+    }
     was.resetResponse();
     return this.#customPage(was, handler, error, options);
   }
@@ -760,7 +765,7 @@ export class Atila extends AppFeatures implements MountedApp {
       if (was.collected === undefined || was.collected.status.code === 200) {
         was.responseState.setStatus(`${error.status} ${error.reason}`);
       }
-      if (error.headers !== undefined) was.response.setHeaders(error.headers);
+      if (error.headers !== undefined) was.response.setHeaders(pageHeaders(error.headers));
       // Who accepts JSON gets something else, and caches keep some errors unless they are told.
       was.responseState.add("vary", "accept");
       if (was.responseState.get("cache-control") === undefined) {
@@ -770,6 +775,7 @@ export class Atila extends AppFeatures implements MountedApp {
     } catch (inner) {
       was.traceback(inner);
       was.discardVisit();
+      was.markAnswered();
       return errorResponse(options);
     }
   }
@@ -784,7 +790,10 @@ export class Atila extends AppFeatures implements MountedApp {
       if (typeof returned === "string") return knownResponse(returned, HTML_INIT);
       if (returned instanceof ApiContainer) return this.#data(was, returned, undefined);
     }
-    if (returned instanceof Response) return merged(returned, state);
+    if (returned instanceof Response) {
+      checkResponse(returned);
+      return merged(returned, state);
+    }
     let body = returned;
     let size: number | undefined;
     if (body instanceof Reply) {
@@ -877,6 +886,14 @@ function discard(was: AtilaWas, returned: unknown): void {
   closed?.catch((error) => was.traceback(error));
 }
 
+/** Whether the body is of one of these types. A question, such as a preflight, brings none. */
+function isOfType(req: Request, types: readonly string[]): boolean {
+  const type = mediaTypeOf(req);
+  if (type !== undefined) return types.includes(type);
+  const { method } = req;
+  return method === "GET" || method === "HEAD" || method === "OPTIONS";
+}
+
 /** Whether a request brings a body. `GET` and `HEAD` bodies have no meaning and are left alone. */
 function hasBody(req: Request): boolean {
   const { method } = req;
@@ -898,11 +915,35 @@ function initOf(
   return { status: code, statusText: /[^\x20-\x7e]/.test(reason) ? "" : reason, headers };
 }
 
+/** Refuses what no front could send, so that it is an error of the handler like any other. */
+function checkResponse({ bodyUsed, status }: Response): void {
+  if (bodyUsed) {
+    throw new TypeError(
+      "Cannot send a Response twice, or one whose body has been read: make a new one",
+    );
+  }
+  if (status === 0) throw new TypeError("Cannot send Response.error(): it has no status");
+}
+
+/** Headers that a response has once: of two, none would count. */
+const SINGLE = [
+  "content-type",
+  "content-length",
+  "content-disposition",
+  "etag",
+  "expires",
+  "last-modified",
+  "location",
+];
+
 /** A standard response with the headers that were set on the side. */
 function merged(response: Response, state: ResponseState | undefined): Response {
   if (state === undefined || state.headers.length === 0) return response;
   const headers = new Headers(response.headers);
-  for (const [name, value] of state.headers) headers.append(name, value);
+  for (const [name, value] of state.headers) {
+    if (SINGLE.includes(name)) headers.set(name, value);
+    else headers.append(name, value);
+  }
   return new Response(response.body, {
     status: response.status,
     statusText: response.statusText,

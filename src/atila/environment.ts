@@ -31,10 +31,18 @@ export function createEnvironment(req: Request, ctx: RequestContext): Record<str
     "wsgi.url_scheme": ctx.scheme,
   });
   for (const [name, value] of req.headers) {
-    if (name === "content-type" || name === "content-length") continue;
+    if (name === "content-type" || name === "content-length" || isMisleading(name)) continue;
     env[`HTTP_${name.toUpperCase().replaceAll("-", "_")}`] = value;
   }
   return env;
+}
+
+/**
+ * Whether a header would pass for something else: `Proxy` for the variable by which programs choose their
+ * proxy, and one with an underscore for one with a hyphen, which a proxy in front may vouch for.
+ */
+function isMisleading(name: string): boolean {
+  return name === "proxy" || name.includes("_");
 }
 
 function processEnvironment(): Record<string, string> {

@@ -68,6 +68,13 @@ export class AtilaRequest {
     this.#pathValues = route?.values;
   }
 
+  /** Takes a form that was read later, in a route that streams. @internal */
+  adoptForm(form: FormBody): void {
+    this.#form = form;
+    this.#parsed = form.values;
+    this.#args = undefined;
+  }
+
   /**
    * The standard request underneath, to be handed to other frameworks: its body can be read, once, also
    * when it was read for the arguments. That of a multipart form with files is gone then.
@@ -192,12 +199,16 @@ export class AtilaRequest {
     return parseJson(this.body);
   }
 
-  /** Members of a form, if the body is one; files of a multipart form are {@link UploadedFile}s. */
+  /**
+   * Members of a form, if the body is one, be it empty; files of a multipart form are
+   * {@link UploadedFile}s. Nothing in a route that streams, until `was.readForm()`.
+   */
   form(): Values | undefined {
     const type = this.getContentType();
-    return type === "application/x-www-form-urlencoded" || type === "multipart/form-data"
-      ? this.#parsed
-      : undefined;
+    if (type !== "application/x-www-form-urlencoded" && type !== "multipart/form-data") {
+      return undefined;
+    }
+    return this.#parsed ?? (this.routed?.stream ? undefined : newValues());
   }
 
   /** Members of a form or JSON value by content type; nothing for an empty body. */

@@ -4,18 +4,27 @@
  * @module
  */
 
+import { MapLike } from "./map_like.ts";
+
 interface Entry {
   readonly value: unknown;
   /** `Date.now()` after which it is gone; infinite without a timeout. */
   readonly expires: number;
 }
 
-/** Values of an app by key. */
-export class AppStore {
+/** Values of an app by key, by method or by property: `store.hits` is `store.get("hits")`. */
+// deno-lint-ignore no-explicit-any -- the caller knows what was put there
+export class AppStore extends MapLike<any> {
   #entries = new Map<string, Entry>();
 
+  /** The values that have not expired. */
+  // deno-lint-ignore no-explicit-any -- as above
+  protected override current(): ReadonlyMap<string, any> {
+    return new Map(this.keys().map((key) => [key, this.#entries.get(key)!.value]));
+  }
+
   /** Keeps a value, for `timeout` seconds or, with 0, until it is removed. */
-  set(key: string, value: unknown, timeout = 0): void {
+  override set(key: string, value: unknown, timeout = 0): void {
     if (!(timeout >= 0)) {
       throw new RangeError(`Cannot keep ${JSON.stringify(key)} for ${timeout} seconds`);
     }
@@ -25,7 +34,7 @@ export class AppStore {
 
   /** The value, or `fallback` when there is none any more. */
   // deno-lint-ignore no-explicit-any -- the caller knows what was put there
-  get<T = any>(key: string, fallback?: T): T | undefined {
+  override get<T = any>(key: string, fallback?: T): T | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return fallback;
     if (entry.expires > Date.now()) return entry.value as T;
@@ -34,7 +43,7 @@ export class AppStore {
   }
 
   /** Whether there is a value. */
-  has(key: string): boolean {
+  override has(key: string): boolean {
     this.get(key);
     return this.#entries.has(key);
   }
@@ -50,7 +59,7 @@ export class AppStore {
   }
 
   /** Keys that have a value. */
-  keys(): string[] {
+  override keys(): string[] {
     return [...this.#entries.keys()].filter((key) => this.has(key));
   }
 }

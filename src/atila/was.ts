@@ -264,6 +264,7 @@ export class AtilaWas extends Was {
     if (this.formBody === undefined) {
       this.formBody = await readFormOf(this, req);
       this.bodyValues = this.formBody.values;
+      this.#request?.adoptForm(this.formBody);
     }
     return this.formBody.values;
   }
@@ -439,7 +440,11 @@ export class AtilaWas extends Was {
     body?: ReplyBody,
     headers: HeaderPairs = {},
   ): Reply {
-    const location = encodeURI(url).replaceAll("%25", "%");
+    // What no URL may have. What it has is left as it is: escapes, and the brackets of an IPv6 address.
+    const location = url.toWellFormed().replace(
+      /[^\x21-\x7e]+|["<>\\^`{|}]/g,
+      (text) => encodeURI(text),
+    );
     const reply = this.response(
       status,
       body ??

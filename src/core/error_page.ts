@@ -48,7 +48,7 @@ export interface ErrorOptions {
   readonly debug?: boolean;
   /** Show this one error although `debug` is off. Default false. */
   readonly expose?: boolean;
-  /** Further headers of the response. They replace those of the page, except the content type. */
+  /** Further headers of the response. They replace those of the page, but do not describe its body. */
   readonly headers?: HeadersInit;
 }
 
@@ -120,7 +120,7 @@ export function faultOf(info: ErrorInfo): Fault {
 export function errorResponse(options: ErrorOptions): Response {
   const info = errorInfo(options);
   const headers = new Headers({ "cache-control": "max-age=0", vary: "accept" });
-  for (const [name, value] of new Headers(options.headers)) {
+  for (const [name, value] of pageHeaders(options.headers)) {
     if (name === "set-cookie" || name === "vary") headers.append(name, value);
     else headers.set(name, value);
   }
@@ -133,6 +133,20 @@ export function errorResponse(options: ErrorOptions): Response {
   headers.set("content-type", "text/html; charset=utf-8");
   headers.set("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'");
   return knownResponse(errorPage(info), init);
+}
+
+/** What headers say of a body that a page takes the place of. */
+const OF_BODY = [
+  "content-type",
+  "content-length",
+  "content-encoding",
+  "content-range",
+  "content-disposition",
+];
+
+/** Headers as they go with a page, instead of the body they were meant for. */
+export function pageHeaders(headers: HeadersInit | undefined): [string, string][] {
+  return [...new Headers(headers)].filter(([name]) => !OF_BODY.includes(name));
 }
 
 /** A reason phrase holds Latin-1 only; anything else would make the response impossible. */

@@ -58,6 +58,38 @@ Deno.test("HOOK-03 a failed hook sees the error and may answer for it", async ()
   assert.deepEqual(ran, ["before", "handler", "failed conflict", "teardown"]);
 });
 
+Deno.test("HOOK-03 a failed hook answers from the start, whatever the handler had set or returned", async () => {
+  const app = new Atila(here);
+  const traced: string[] = [];
+  app.failedRequest((was) => was.response("503 Service Unavailable", "sorry", { "x-hook": "1" }));
+  app.route("/nothing", (() => undefined) as never);
+  app.route("/late", (was) => {
+    was.response.setStatus("201 Created");
+    was.response.setHeader("x-handler", "1");
+    throw new Error("late");
+  });
+  app.route("/http", (was) => was.response.throw(502, "no backend"));
+  app.route("/conflict", (was) => was.response.throw(409));
+  const before = wac.logger;
+  const log = {
+    log: () => {},
+    trace: (error: unknown) => void traced.push((error as Error).message),
+  };
+  wac.logger = { ...before, get: () => log } as unknown as typeof before;
+  try {
+    const client = app.makeClient();
+    for (const path of ["/nothing", "/late", "/http", "/conflict"]) {
+      const { statusCode, text, headers } = await client.get(path);
+      assert.deepEqual([statusCode, text], [503, "sorry"], path);
+      assert.deepEqual([headers.get("x-hook"), headers.get("x-handler")], ["1", null], path);
+    }
+  } finally {
+    wac.logger = before;
+  }
+  assert.equal(traced.length, 3, traced.join());
+  assert.match(traced.join(), /returned nothing.*late.*no backend/);
+});
+
 Deno.test("HOOK-04 HOOK-05 hooks that throw: before and finish fail the request, teardown does not", async () => {
   for (const [hook, status] of [["beforeRequest", 500], ["finishRequest", 500]] as const) {
     const { app, ran } = recorded();

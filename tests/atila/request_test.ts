@@ -243,6 +243,53 @@ Deno.test("ATL-27 was.g lives for one request", async () => {
   assert.equal((await client.get("/")).text, "1");
 });
 
+Deno.test("ATL-26 a header cannot pass for another variable of the environment", async () => {
+  const app = new Atila(here);
+  app.route("/", (was) => was.response.API(was.env as Record<string, unknown>));
+  const headers = {
+    "proxy": "http://evil.example",
+    "x_real_ip": "6.6.6.6",
+    "x-real-ip": "1.2.3.4",
+  };
+  const { data } = await app.makeClient().get("/", { headers });
+  assert.equal(data.HTTP_PROXY, Deno.env.get("HTTP_PROXY"));
+  assert.equal(data.HTTP_X_REAL_IP, "1.2.3.4");
+});
+
+Deno.test("REQ-07 REQ-08 an empty form has no members, and is no dict", async () => {
+  const app = new Atila(here);
+  app.route("/", (was) => was.response.API({ form: was.request.form(), dict: was.request.dict() }));
+  const client = app.makeClient();
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  assert.deepEqual((await client.post("/", "", { headers })).data, { form: {} });
+  assert.deepEqual((await client.post("/", {})).data, { dict: {} });
+});
+
+Deno.test("REQ-07 ATL-22 a form that is read late is seen by a request that was looked at before", async () => {
+  const app = new Atila(here);
+  app.route("/", { stream: true }, async (was) => {
+    const before = [was.request.form(), was.request.args.get("a", "none")];
+    await was.readForm();
+    return was.response.API({ before, form: was.request.form(), a: was.request.args.a });
+  });
+  const form = new FormData();
+  form.set("a", "1");
+  const { data } = await app.makeClient().post("/", form);
+  assert.deepEqual(data, { before: [null, "none"], form: { a: "1" }, a: "1" });
+});
+
+Deno.test("ATL-09 values of the store by index and property", () => {
+  const { store } = new Atila(here);
+  store.hits = 1;
+  store["two words"] = 2;
+  store.hits++;
+  assert.equal(store.get("hits"), 2);
+  assert.equal(store["two words"], 2);
+  assert.equal(store.missing, undefined);
+  assert.deepEqual(store.items(), [["hits", 2], ["two words", 2]]);
+  assert.equal(store.size, 2);
+});
+
 Deno.test("ATL-09 the store keeps values, with and without an end", async () => {
   const { mock } = await import("node:test");
   mock.timers.enable({ apis: ["Date"], now: 1000 });

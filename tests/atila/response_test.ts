@@ -289,6 +289,34 @@ Deno.test("RSP-13 a standard Response is sent with the headers set on the side",
   assert.equal(redirect.headers.get("location"), "http://a.test/");
 });
 
+Deno.test("RSP-13 of headers that a response has once the one set on the side counts", async () => {
+  const answer = await serve((was) => {
+    was.response.setHeader("Content-Type", "text/csv");
+    was.response.setHeader("x-a", "1");
+    return new Response("a,b", { headers: { "x-a": "2" } });
+  }).get("/");
+  assert.equal(answer.headers.get("content-type"), "text/csv");
+  assert.equal(answer.headers.get("x-a"), "2, 1");
+});
+
+Deno.test("RSP-13 HOOK-05 a Response that cannot be sent is an error of the handler", async () => {
+  const once = new Response("once");
+  const client = serve(() => once, (app) => app.errorHandler(500, () => "page"));
+  assert.equal((await client.get("/")).text, "once");
+  const log = await logged(async () => {
+    assert.equal((await client.get("/")).text, "page");
+    const read = serve(async () => {
+      const response = new Response("x");
+      await response.text();
+      return response;
+    });
+    assert.equal((await read.get("/")).statusCode, 500);
+    assert.equal((await serve(() => Response.error()).get("/")).statusCode, 500);
+  });
+  assert.match(log, /Cannot send a Response twice[^]*Cannot send a Response twice/);
+  assert.match(log, /Cannot send Response.error\(\)/);
+});
+
 Deno.test("RSP-14 throw ends the request, also from a helper", async () => {
   const helper = (was: AtilaWas): never => was.response.throw("403 Forbidden", "not <you>");
   const answer = await serve((was) => helper(was)).get("/");
@@ -392,6 +420,23 @@ Deno.test("RSP-22 the same holds when nothing was set before", async () => {
   assert.throws(() => late!.response.setHeader("x-b", "1"), /already sent/);
 });
 
+Deno.test("RSP-22 HOOK-04 it was sent after an error, too", async () => {
+  const seen: string[] = [];
+  const client = serve(() => {
+    throw new Error("broken");
+  }, (app) => {
+    app.teardownRequest((was) => {
+      try {
+        was.response.setHeader("x-late", "1");
+      } catch (error) {
+        seen.push((error as Error).message);
+      }
+    });
+  });
+  await logged(() => client.get("/"));
+  assert.match(seen.join(), /Response already sent/);
+});
+
 Deno.test("ATL-29 redirects carry location, cache headers and a small page", async () => {
   const answer = await serve((was) => was.redirect("/else?a=1&b=é")).get("/");
   assert.equal(answer.statusCode, 302);
@@ -405,6 +450,40 @@ Deno.test("ATL-29 redirects carry location, cache headers and a small page", asy
   const tricky = await serve((was) => was.redirect('/a\r\nset-cookie: x=1"><script>')).get("/");
   assert.equal(tricky.headers.get("set-cookie"), null);
   assert.doesNotMatch(tricky.text, /<script>/);
+});
+
+Deno.test("ATL-29 a redirect leaves what a URL may have as it is", async () => {
+  const cases = [
+    ["http://[::1]:5000/a?x=[1]&y=100%25#z", "http://[::1]:5000/a?x=[1]&y=100%25#z"],
+    ["/a%5Bb%2Fc%", "/a%5Bb%2Fc%"],
+    ["/a b\t\u00e9\u{1f600}", "/a%20b%09%C3%A9%F0%9F%98%80"],
+    ["/\ud800", "/%EF%BF%BD"],
+    ['/\\else"<>{}|^`', "/%5Celse%22%3C%3E%7B%7D%7C%5E%60"],
+  ] as const;
+  for (const [url, location] of cases) {
+    const answer = await serve((was) => was.redirect(url)).get("/");
+    assert.equal(answer.headers.get("location"), location);
+  }
+});
+
+Deno.test("RSP-03 TPL-14 headers meant for another body do not go with a page", async () => {
+  const broken = (was: AtilaWas) => {
+    was.response.setHeader("x-mine", "1");
+    was.response.setHeader("content-type", "text/csv");
+    was.response.setHeader("content-disposition", "attachment");
+    was.response.setHeader("content-length", "3");
+    return was.response("404 Not Found");
+  };
+  for (
+    const setup of [() => {}, (app: Atila) => void app.errorHandler(404, () => "<p>missing")]
+  ) {
+    const { headers, text, statusCode } = await serve(broken, setup).get("/");
+    assert.equal(statusCode, 404);
+    assert.equal(headers.get("content-type"), "text/html; charset=utf-8");
+    assert.equal(headers.get("content-disposition"), null);
+    assert(["", String(text.length)].includes(headers.get("content-length") ?? ""));
+    assert.equal(headers.get("x-mine"), "1");
+  }
 });
 
 Deno.test("TPL-14 TPL-15 TPL-16 error handlers make pages, and fall back when they fail", async () => {

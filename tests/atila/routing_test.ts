@@ -155,6 +155,23 @@ Deno.test("ATL-13 content types are compared without parameters", async () => {
   assert.equal((await send("text/xml; charset=utf-8")).statusCode, 200);
   assert.equal((await send("TEXT/XML")).statusCode, 200);
   assert.equal((await send("application/json")).statusCode, 415);
+  assert.equal((await client.post("/xml", undefined)).statusCode, 415, "nor without any");
+  assert.equal((await client.get("/xml")).text, "ok", "a question has no body");
+});
+
+Deno.test("ATL-13 COR-03 content types do not stand in the way of a preflight", async () => {
+  const app = new Atila(here);
+  const origin = "https://pages.example";
+  app.route("/", {
+    methods: ["POST", "OPTIONS"],
+    contentTypes: ["application/json"],
+    accessControlAllowOrigin: [origin],
+  }, () => "ok");
+  const { statusCode, headers } = await app.makeClient().options("/", {
+    headers: { origin, "access-control-request-method": "POST" },
+  });
+  assert.equal(statusCode, 200);
+  assert.equal(headers.get("access-control-allow-methods"), "POST, OPTIONS");
 });
 
 Deno.test("ATL-14 exact rules, then a redirect to the slash, then parameters by longest literal text", async () => {
