@@ -188,6 +188,17 @@ export function needAlias(what: string, target: unknown): void {
   }
 }
 
+/** @throws {TypeError} for a database or credentials beside an alias, whose members bring them. */
+export function needServer(label: string, target: string, given: readonly unknown[]): void {
+  if (
+    typeof target === "string" && target.startsWith("@") && given.some((one) => one !== undefined)
+  ) {
+    throw new TypeError(
+      `Cannot use ${label} ${target}: its members bring the database, user and password`,
+    );
+  }
+}
+
 /** @throws {TypeError} for a callback, which requests to all members cannot have. */
 export function needNoCallback(target: string, options: { readonly callback?: unknown }): void {
   if (options.callback !== undefined) {

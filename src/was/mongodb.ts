@@ -26,6 +26,7 @@ import {
   findPlace,
   needAlias,
   needNoCallback,
+  needServer,
   type Place,
   type ServerOptions,
   startOnAll,
@@ -159,9 +160,7 @@ export function mongodbMethod(owner: DatabaseOwner): MongodbMethod {
     const dbname = typeof rest[0] === "string" ? rest[0] : undefined;
     const given = (dbname === undefined ? rest[0] : rest[1]) as MongoOptions | undefined ?? {};
     const { auth, ...options } = given;
-    if (auth !== undefined && target.startsWith("@")) {
-      throw new TypeError(`Cannot use MongoDB ${target}: its members bring user and password`);
-    }
+    needServer("MongoDB", target, [dbname, auth]);
     const place = findPlace(
       owner,
       "mongodb",

@@ -18,6 +18,7 @@ import {
   findPlace,
   needAlias,
   needNoCallback,
+  needServer,
   type Place,
   type Row,
   type ServerOptions,
@@ -60,6 +61,7 @@ export function postgresqlMethod(owner: DatabaseOwner): PostgresqlMethod {
   const method = <T>(target: string, ...rest: unknown[]): SqlDatabase<T> => {
     const [dbname, auth] = typeof rest[0] === "object" ? [] : rest as [string?, DatabaseAuth?];
     const options = (typeof rest[0] === "object" ? rest[0] : rest[2] ?? {}) as ServerOptions<T>;
+    needServer("PostgreSQL", target, [dbname, auth]);
     const place = findPlace(
       ...[owner, "postgresql", "PostgreSQL", target, options as Record<string, unknown>] as const,
       (text) =>

@@ -18,6 +18,7 @@ import {
   findPlace,
   needAlias,
   needNoCallback,
+  needServer,
   type Place,
   type ServerOptions,
   startOnAll,
@@ -274,6 +275,7 @@ export function redisMethod(owner: DatabaseOwner): RedisMethod {
     const numbered = typeof rest[0] === "number" || typeof rest[0] === "string";
     const dbno = numbered ? databaseNumber(rest[0]) : undefined;
     const options = (numbered ? rest[1] : rest[0]) as RedisOptions | undefined ?? {};
+    needServer("Redis", target, [dbno]);
     const place = findPlace(
       owner,
       "redis",

@@ -132,6 +132,23 @@ Deno.test({
   },
 });
 
+Deno.test("DB-01 DB-03 DB-05 a database beside an alias is refused, not passed over", async () => {
+  await withWas((was) => {
+    aliases.define("@pg", "postgresql", "127.0.0.1/shop");
+    aliases.define("@kv", "redis", "127.0.0.1");
+    aliases.define("@docs", "mongodb", "127.0.0.1/shop");
+    const calls: [() => unknown, RegExp][] = [
+      [() => was.postgresql("@pg", "other"), /PostgreSQL @pg: its members bring the database/],
+      [() => was.postgresql("@pg", "shop", ["kim", "pw"]), /PostgreSQL @pg/],
+      [() => was.redis("@kv", 2), /Redis @kv: its members bring/],
+      [() => was.mongodb("@docs", "other"), /MongoDB @docs: its members bring/],
+      [() => was.mongodb("@docs", { auth: ["kim", "pw"] }), /MongoDB @docs/],
+    ];
+    for (const [call, expected] of calls) assert.throws(call, expected);
+    return Promise.resolve();
+  });
+});
+
 Deno.test({
   name: "DB-13 DB-14 WAS-18 WAS-19 WAS-20 members of PostgreSQL: balanced, replaced, all at once",
   ignore: noPostgresql,
