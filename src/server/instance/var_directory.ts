@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ConfigError } from "../../core/errors.ts";
+import { asError, ConfigError } from "../../core/errors.ts";
 import { getVarBase, getVarPath } from "../paths.ts";
 
 /**
@@ -13,9 +13,26 @@ import { getVarBase, getVarPath } from "../paths.ts";
  * The base is open to all users, like any directory for temporary files, so a directory of that name may
  * have been laid there by somebody else; such a one is refused.
  *
- * @throws {ConfigError} when the directory belongs to another user.
+ * @throws {ConfigError} when the directory cannot be made, or belongs to another user.
  */
 export async function makeVarDirectory(path: string = getVarPath()): Promise<string> {
+  let stat: Deno.FileInfo;
+  try {
+    stat = await make(path);
+  } catch (error) {
+    const reason = asError(error).message;
+    throw new ConfigError(path, `this runtime directory cannot be made: ${reason}`, {
+      cause: error,
+    });
+  }
+  const owner = Deno.uid();
+  if (!stat.isDirectory || (owner !== null && stat.uid !== owner)) {
+    throw new ConfigError(path, "this runtime directory belongs to another user");
+  }
+  return path;
+}
+
+async function make(path: string): Promise<Deno.FileInfo> {
   const base = getVarBase();
   try {
     await Deno.mkdir(base, { recursive: false });
@@ -27,10 +44,5 @@ export async function makeVarDirectory(path: string = getVarPath()): Promise<str
     else if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
   await Deno.mkdir(path, { recursive: true, mode: 0o755 });
-  const stat = await Deno.lstat(path);
-  const owner = Deno.uid();
-  if (!stat.isDirectory || (owner !== null && stat.uid !== owner)) {
-    throw new ConfigError(path, "this runtime directory belongs to another user");
-  }
-  return path;
+  return await Deno.lstat(path);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { daemonPid, PidFile } from "../../../src/server/instance/pid_file.ts";
+import { ConfigError } from "../../../src/core/errors.ts";
 import { makeVarDirectory } from "../../../src/server/instance/var_directory.ts";
 import { VAR_ENV } from "../../../src/server/paths.ts";
 import {
@@ -63,6 +64,20 @@ Deno.test("SRV-19 the runtime directory is made below a base that is open to all
     if (before === undefined) Deno.env.delete(VAR_ENV);
     else Deno.env.set(VAR_ENV, before);
     await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("SRV-19 SRV-15 a runtime directory that cannot be made is named", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    await assert.rejects(makeVarDirectory(join(file, "shop")), (error) => {
+      assert.ok(error instanceof ConfigError);
+      assert.equal(error.where, join(file, "shop"));
+      assert.match(error.message, /: this runtime directory cannot be made: /);
+      return true;
+    });
+  } finally {
+    await Deno.remove(file);
   }
 });
 
