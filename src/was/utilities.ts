@@ -81,14 +81,15 @@ export function temporaryName(): string {
 export function renderError(thrown: unknown, format: 0 | 1 | 2 = 0): string | string[] {
   const lines: string[] = [];
   const seen = new Set<unknown>();
-  for (let error = asError(thrown); !seen.has(error);) {
-    seen.add(error);
+  for (let next = thrown; !seen.has(next); next = (next as Error).cause) {
+    seen.add(next);
+    const error = asError(next);
     const stack = error.stack?.split("\n") ?? [];
     const frames = stack.filter((line) => /^\s+at /.test(line));
     lines.push(`${seen.size > 1 ? "Caused by: " : ""}${error.name}: ${error.message}`);
     lines.push(...frames.map((frame) => `  ${frame.trim()}`));
-    if (error.cause === undefined || error.cause === thrown) break;
-    error = asError(error.cause);
+    // what is no error is told of by an error made for it, whose cause it is
+    if (error !== next || error.cause === undefined) break;
   }
   if (format === 2) return lines;
   if (format !== 1) return lines.join("\n");

@@ -295,6 +295,12 @@ Deno.test("UTL-10 an error as text, HTML or a list, with its causes", () => {
     true,
   ]);
   assert.equal(was.renderEi("thrown text", 2).length > 0, true);
+  for (const cause of ["text", 0, null, { code: 1 }]) {
+    const lines = was.renderEi(new Error("outer", { cause }), 2);
+    const last = lines.findLast((line) => !line.startsWith("  at "));
+    assert.match(last!, /^Caused by: Error: A value that is not an error was thrown: /);
+    assert.equal(lines.filter((line) => line.startsWith("Caused by: ")).length, 1, "and no more");
+  }
   error.cause = error;
   assert.equal(was.renderEi(error, 2).filter((line) => line.includes("Error: outer")).length, 1);
 });
