@@ -724,6 +724,7 @@ export class Atila extends AppFeatures implements MountedApp {
       if (error.status >= 500) was.traceback(error);
       return this.#page(was, error);
     }
+    wac.counters?.exception();
     was.traceback(error);
     return this.#page(was, new HttpError(500, "", { cause: asError(error) }), error);
   }

@@ -9,6 +9,7 @@ import { errorResponse } from "../core/error_page.ts";
 import { HttpError } from "../core/errors.ts";
 import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 import type { Log } from "../core/log.ts";
+import { wac } from "../was/wac.ts";
 
 /** Options of {@link errorGuard}. */
 export interface ErrorGuardOptions {
@@ -20,8 +21,8 @@ export interface ErrorGuardOptions {
 
 /**
  * Answers for whatever the handlers inside throw. An `HttpError` becomes the response it describes;
- * anything else is logged with its stack under the transaction id and becomes a bare 500, and so does
- * a response that cannot be sent.
+ * anything else is counted, logged with its stack under the transaction id and becomes a bare 500, and
+ * so does a response that cannot be sent.
  *
  * The result never throws and never rejects. A handler that answers at once is answered at once.
  */
@@ -89,6 +90,7 @@ export function answerError(
       error: thrown.cause ?? thrown,
     });
   }
+  wac.counters?.exception();
   log.trace(thrown, txnidOf(ctx));
   return errorResponse({ req, status: 500, error: thrown, debug });
 }

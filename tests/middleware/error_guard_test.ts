@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { Atila } from "../../src/atila/mod.ts";
 import { createContext } from "../../src/core/context.ts";
 import { HttpError } from "../../src/core/errors.ts";
 import type { Handler } from "../../src/core/handler.ts";
 import { errorGuard } from "../../src/middleware/error_guard.ts";
+import { createShared, openCounters } from "../../src/store/shared_counters.ts";
+import { wac } from "../../src/was/wac.ts";
 import { listLog } from "../_support/list_log.ts";
 
 function ask(handler: Handler, debug = false, accept = "text/html") {
@@ -106,4 +109,32 @@ Deno.test("HTTP-37 whatever is thrown, the guard answers", async () => {
 Deno.test("HTTP-37 what answers at once is not made to wait", () => {
   const res = new Response("x");
   assert.equal(ask(() => res).result, res);
+});
+
+Deno.test("IPC-06 UTL-01 what handlers throw and nobody handles is counted", async () => {
+  const { counters, logger } = wac;
+  const counted = wac.counters = openCounters(createShared());
+  const log = listLog();
+  wac.logger = { get: () => log, makeLogger: () => log, rotate() {} };
+  try {
+    const app = new Atila(import.meta.url);
+    app.route("/boom", () => Promise.reject(boom()));
+    app.route("/refused", (was) => was.response.throw("403 Forbidden"));
+    app.route("/handled", () => Promise.reject(new RangeError("handled")));
+    app.failedRequest((was, error) => {
+      return error instanceof RangeError ? was.response("400 Bad Request", "no") : undefined;
+    });
+    const client = app.makeClient();
+    const statuses = [];
+    for (const path of ["/boom", "/refused", "/handled", "/none"]) {
+      statuses.push((await client.get(path)).statusCode);
+    }
+    assert.deepEqual(statuses, [500, 403, 400, 404]);
+    assert.equal(counted.status().total.exceptions, 1);
+    await ask(() => Promise.reject(boom())).result;
+    await ask(() => Promise.reject(new HttpError(404))).result;
+    assert.equal(counted.status().total.exceptions, 2);
+  } finally {
+    Object.assign(wac, { counters, logger });
+  }
 });
