@@ -248,6 +248,15 @@ export function frontSuite(kind: "fast" | "edge"): void {
     }
   });
 
+  if (kind === "edge") {
+    test("EXT-04 HTTP-37 an upgrade that cannot be made is a 500 that says which front can", async () => {
+      await using server = await startTestFront(kind, () => new Response(null, { status: 101 }));
+      const text = await ask(server.port, `GET /chat HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+      assert.match(text, /^HTTP\/1\.1 500 /);
+      assert.match(server.log.lines.join("\n"), /upgrade the connection of \/chat: .*"fast"/);
+    });
+  }
+
   test("HTTP-11 HTTP-37 what follows a CONNECT never becomes a request", async () => {
     const seen: string[] = [];
     await using server = await startTestFront(kind, (req) => {

@@ -358,6 +358,13 @@ class EdgeFront implements Front {
     const isHead = ctx.incoming.method === "HEAD";
     let sending: Promise<void> | undefined;
     try {
+      // The client would take a 101 for the beginning of another protocol that nobody speaks here.
+      if (res.status === 101) {
+        throw new Error(
+          `Cannot upgrade the connection of ${ctx.path}: the edge front has no Deno.upgradeWebSocket, ` +
+            'run({ front: "fast" }) has',
+        );
+      }
       if (out instanceof EdgeResponse) {
         this.#dropRest(out, ctx);
         if (this.#isDraining) out.isLast = true;
