@@ -226,6 +226,7 @@ export type {
   QueryHolder,
   SqlConvertible,
   SqlParams,
+  SqlRecord,
   StatementInput,
   StatementLike,
 } from "./src/clients/statement.ts";

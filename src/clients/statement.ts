@@ -8,7 +8,11 @@ import { isPlainObject } from "../core/plain_object.ts";
 import { type Placeholder, SqlTemplate } from "./sql/template.ts";
 
 /** Values bound to the placeholders of a statement: in order, or by name. */
-export type SqlParams = readonly unknown[] | Readonly<Record<string, unknown>>;
+export type SqlParams = readonly unknown[] | SqlRecord;
+
+/** Values by name. An object of any type will do, also one of an interface. */
+// deno-lint-ignore no-explicit-any -- with unknown an interface would have no index signature
+export type SqlRecord = Readonly<Record<string, any>>;
 
 /** A statement, or a text of several, with its values. */
 export interface Statement {

@@ -32,11 +32,11 @@ export const PROTO_WS: AliasType = "ws";
 /** WebSocket servers over TLS. */
 export const PROTO_WSS: AliasType = "wss";
 /** PostgreSQL. */
-export const DB_PGSQL: AliasType = "postgresql";
+export const DB_PGSQL = "postgresql" as const;
 /** PostgreSQL, by its longer name. */
-export const DB_POSTGRESQL: AliasType = "postgresql";
+export const DB_POSTGRESQL = "postgresql" as const;
 /** SQLite files. */
-export const DB_SQLITE3: AliasType = "sqlite3";
+export const DB_SQLITE3 = "sqlite3" as const;
 /** Redis. */
 export const DB_REDIS: AliasType = "redis";
 /** MongoDB. */

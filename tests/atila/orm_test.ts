@@ -6,7 +6,7 @@ import { Hono } from "hono";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import postgres from "postgres";
 import { Atila, type AtilaWas, type ModelSignal } from "../../src/atila/mod.ts";
-import { alias, aliases, ORM } from "../../src/was/aliases.ts";
+import { alias, aliases, DB_SQLITE3, ORM } from "../../src/was/aliases.ts";
 import { drizzleEvents, ModelChanges } from "../../src/was/model_events.ts";
 import { deflu } from "../../src/was/shared.ts";
 import { wac } from "../../src/was/wac.ts";
@@ -321,7 +321,7 @@ Deno.test("DB-18 DB-19 DB-20 was.sql of an app: its engine, its directory, its f
       file: "select $1",
       tagged: "select ?",
     });
-    app.setupSqlphile("sqlite3", "statements");
+    app.setupSqlphile(DB_SQLITE3, "statements");
     assert.deepEqual(JSON.parse((await client.get("/")).text), {
       text: 'select "id", "name" from "rc_file" where "id" = ?',
       values: [4],

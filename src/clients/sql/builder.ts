@@ -16,6 +16,7 @@ import {
   type SqlDialect,
   tableSql,
 } from "./conditions.ts";
+import type { SqlRecord } from "../statement.ts";
 import { quoteName } from "./quote.ts";
 import { sql, SqlName, SqlTemplate } from "./template.ts";
 
@@ -31,7 +32,7 @@ export interface SqlStatement {
 export type SqlRunner<F> = (statement: SqlStatement) => F;
 
 /** Values by column; a piece of SQL stands for itself. */
-export type SqlValues = Readonly<Record<string, unknown>>;
+export type SqlValues = SqlRecord;
 
 /** A column: a name, or a piece of SQL. */
 export type SqlColumn = string | SqlTemplate;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { SqlRecord } from "../statement.ts";
 import { quoteName } from "./quote.ts";
 import { sql, type SqlName, SqlTemplate } from "./template.ts";
 
@@ -18,7 +19,7 @@ export type SqlDialect = "postgresql" | "sqlite3";
  * `notin`, `like`, `ilike`, `contains`, `icontains`, `startswith`, `istartswith`, `endswith`,
  * `iendswith`, each of the latter eight with an `n` before it for the contrary, and `isnull`.
  */
-export type SqlCondition = SqlTemplate | Combined | Readonly<Record<string, unknown>>;
+export type SqlCondition = SqlTemplate | Combined | SqlRecord;
 
 /** Conditions of which all, one or none has to hold. */
 export class Combined {

@@ -11,13 +11,14 @@ import {
   type SqlRunner,
   UpdateBuilder,
 } from "./builder.ts";
+import type { SqlRecord } from "../statement.ts";
 import { Combined, type SqlCondition, type SqlDialect } from "./conditions.ts";
 import { MapBuilder, type SqlMaps } from "./maps.ts";
 import { sql, type SqlTag, type SqlTemplate } from "./template.ts";
 
 /** The statements of one file. */
 export type SqlMapFile<F = never> = Readonly<
-  Record<string, (values?: Readonly<Record<string, unknown>>) => MapBuilder<F>>
+  Record<string, (values?: SqlRecord) => MapBuilder<F>>
 >;
 
 /**
@@ -98,7 +99,7 @@ function mapFile<F>(
   if (sources === undefined) {
     throw new ReferenceError(`Cannot find ${name}.sql in ${maps.directory}`);
   }
-  const file: Record<string, (values?: Readonly<Record<string, unknown>>) => MapBuilder<F>> = Object
+  const file: Record<string, (values?: SqlRecord) => MapBuilder<F>> = Object
     .create(null);
   for (const [key, source] of sources) {
     file[key] = (values) => new MapBuilder<F>(dialect, source, values, run);

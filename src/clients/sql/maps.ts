@@ -11,6 +11,7 @@
  */
 
 import { join } from "../../core/file_path.ts";
+import type { SqlRecord } from "../statement.ts";
 import { allOf, count, orderSql, raw, type SqlCondition, type SqlDialect } from "./conditions.ts";
 import { SqlBuilder, type SqlColumn, type SqlRunner } from "./builder.ts";
 import { sql, SqlTemplate } from "./template.ts";
@@ -40,7 +41,7 @@ const SLOTS: readonly string[] = ["_filters", "_orderBy", "_limit", "_offset"];
  */
 export class MapBuilder<F = never> extends SqlBuilder<F> {
   readonly #source: MapSource;
-  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #values: SqlRecord;
   readonly #conditions: SqlCondition[] = [];
   readonly #order: SqlColumn[] = [];
   #limit: number | undefined;
@@ -50,7 +51,7 @@ export class MapBuilder<F = never> extends SqlBuilder<F> {
   constructor(
     dialect: SqlDialect,
     source: MapSource,
-    values: Readonly<Record<string, unknown>> = {},
+    values: SqlRecord = {},
     run?: SqlRunner<F>,
   ) {
     super(dialect, run);

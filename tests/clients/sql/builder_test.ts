@@ -71,6 +71,19 @@ Deno.test("DB-18 the generator writes select, insert, update and delete with val
   assert.equal(String(pg.select("t")), 'select * from "t"');
 });
 
+Deno.test("DB-18 objects of interfaces are values and conditions as well", () => {
+  interface Item {
+    name: string;
+    price: number;
+  }
+  const item: Item = { name: "pen", price: 2 };
+  // that this compiles is what counts
+  assert.deepEqual(built(pg.insert("items").data([item])).slice(1), ["pen", 2]);
+  assert.deepEqual(built(pg.update("items").data(item).filter(item)).slice(1), [
+    ...["pen", 2, "pen", 2],
+  ]);
+});
+
 Deno.test("DB-21 filter operators by suffix", () => {
   const where = (generator: typeof pg, filter: Record<string, unknown>) => {
     const [text, ...values] = built(generator.select("t").filter(filter));
