@@ -62,6 +62,11 @@ export interface EngineOptions {
   readonly shared: SharedArrayBuffer;
   /** True in an engine that replaces another one: `reloaded` hooks run instead of `mounted`. */
   readonly reloaded: boolean;
+  /**
+   * The mounts that may fail to load, as {@link Engine.missing} names them: with a list, what the engine
+   * before had stays mounted, or this one does not start. Default: all of them.
+   */
+  readonly mayMiss?: readonly string[];
   /** This engine's logger owns the rotation of the log files; false where a supervisor does. */
   readonly ownsLogs: boolean;
   /** What `run` was told, checked and with defaults. */
@@ -80,6 +85,8 @@ export interface Engine {
   readonly front: Front;
   /** Files and directories to watch when some app reloads; empty when none does. */
   readonly watched: readonly string[];
+  /** The mounts that could not be loaded. */
+  readonly missing: readonly string[];
   /** Runs the `beforeReload` hooks, when another engine is about to take over. */
   beforeReload(): Promise<void>;
   /**
@@ -132,6 +139,7 @@ export const startEngine: StartEngine = async (service, options) => {
     maxAges: service.maxAges,
     serverHeader: service.serverHeader,
     isDevel: isDevel(),
+    mayMiss: options.mayMiss,
   });
   wac.broadcast = (was, event, args) => broadcastToAll(table.apps, was, event, args);
   begun.defer(() => {
@@ -196,6 +204,7 @@ export const startEngine: StartEngine = async (service, options) => {
   return {
     front,
     watched,
+    missing: table.missing,
     beforeReload: () => run("beforeReload"),
     shutdown: (graceMs, handoverMs) =>
       stopping ??= (async () => {

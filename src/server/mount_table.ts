@@ -31,6 +31,8 @@ export interface MountDeps {
   readonly isDevel: boolean;
   /** Directory that relative targets start from. Default: that of the start script. */
   readonly directory?: string;
+  /** The mounts that may fail to load, as {@link MountTable.missing} names them. Default: all of them. */
+  readonly mayMiss?: readonly string[];
 }
 
 /** A mounted app and where it is. */
@@ -55,6 +57,8 @@ export interface MountTable {
   readonly mounts: readonly AppMount[];
   /** Files and directories whose change calls for a reload, of the apps that want one. */
   readonly watched: readonly string[];
+  /** The mounts that could not be loaded. */
+  readonly missing: readonly string[];
 }
 
 /** A prefix of one host with what answers below it. */
@@ -66,10 +70,10 @@ interface Place {
 
 /**
  * Loads, attaches and arranges all mounts. An app that cannot be loaded is logged with its stack,
- * and the others start without it.
+ * and the others start without it, unless `mayMiss` says that it was there before.
  *
  * @throws {ConfigError} for targets that do not exist or are of an unknown kind, wrong host rules
- * and mount points, and when not a single mount could be loaded.
+ * and mount points, and when not a single mount could be loaded, or one that must not be missing.
  */
 export async function createMountTable(
   specs: readonly MountSpec[],
@@ -84,8 +88,9 @@ export async function createMountTable(
     target: resolveTarget(spec, directory),
   }));
   const builder = new Builder(deps);
-  let failure: { where: string; error: unknown } | undefined;
+  let failure: { spec: MountSpec; error: unknown } | undefined;
   let loaded = 0;
+  const missing: string[] = [];
   for (const { spec, mountPoint, hosts, target } of planned) {
     try {
       if (target.kind === "directory") {
@@ -95,7 +100,13 @@ export async function createMountTable(
       }
       loaded++;
     } catch (error) {
-      failure ??= { where: whereOf(spec), error };
+      const name = `${spec.host ?? ""} ${spec.point}`;
+      if (deps.mayMiss?.includes(name) === false) {
+        deps.log.trace(error, "mount");
+        throw mountError(spec, error, "could not be loaded again");
+      }
+      missing.push(name);
+      failure ??= { spec, error };
       (deps.serverLog ?? deps.log).log(
         `${whereOf(spec)} failed, the others start without it: ${asError(error).message}`,
         "error",
@@ -104,17 +115,17 @@ export async function createMountTable(
     }
   }
   if (loaded === 0 && failure !== undefined) {
-    const { message } = asError(failure.error);
-    const { where } = failure;
-    throw new ConfigError(
-      where,
-      `nothing could be mounted: ${
-        message.startsWith(`${where}: `) ? message.slice(where.length + 2) : message
-      }`,
-      { cause: failure.error },
-    );
+    throw mountError(failure.spec, failure.error, "nothing could be mounted");
   }
-  return builder.finish();
+  return { ...builder.finish(), missing };
+}
+
+/** The error of a mount, without its place twice. */
+function mountError(spec: MountSpec, error: unknown, what: string): ConfigError {
+  const where = whereOf(spec);
+  const { message } = asError(error);
+  const reason = message.startsWith(`${where}: `) ? message.slice(where.length + 2) : message;
+  return new ConfigError(where, `${what}: ${reason}`, { cause: error });
 }
 
 /** A prefix as it is compared with request paths: percent-encoded, with its final slash. */
@@ -226,7 +237,7 @@ class Builder {
     for (const host of hosts) this.#place(host, mountPoint).app = handler;
   }
 
-  finish(): MountTable {
+  finish(): Omit<MountTable, "missing"> {
     const entries: HostEntry[] = [];
     const used = new Set<Handler | undefined>();
     for (const { host, places } of this.#hosts.values()) {

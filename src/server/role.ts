@@ -13,6 +13,8 @@ export interface EngineStart {
   readonly reloaded: boolean;
   /** True when it takes over from a running engine, for whatever reason. */
   readonly takesOver: boolean;
+  /** With `reloaded`: the mounts the running engine does not have either; all others must load. */
+  readonly mayMiss?: readonly string[];
   /** True in a daemon. */
   readonly daemon: boolean;
   /** True in the first engine of a supervisor, with which nobody may share the port. Default false. */

@@ -39,6 +39,7 @@ export function fakeEngine(fake: FakeOptions = {}): StartEngine {
 
 class FakeEngine implements Engine {
   readonly watched: readonly string[];
+  readonly missing: readonly string[] = [];
   readonly front: Engine["front"];
   #server: Deno.HttpServer<Deno.NetAddr>;
 

@@ -73,6 +73,58 @@ for (const workers of [1, 2]) {
   });
 }
 
+for (const workers of [1, 2]) {
+  Deno.test(`ATL-07 MNT-24 one of several apps that cannot be loaded again stays as it was, ${workers} worker(s)`, async () => {
+    await using workshop = await Workshop.open();
+    const file = (name: string) => join(workshop.appPath, name);
+    const appOf = (name: string, text: string, last = "") =>
+      Deno.writeTextFile(
+        file(`${name}.ts`),
+        `import { Atila } from "@skitai/skitai/atila";
+export const app = new Atila(import.meta.url);
+app.useReloader = true;
+app.route("/", () => ${JSON.stringify(text)});
+${last}
+`,
+      );
+    await appOf("shop", "shop one");
+    await appOf("blog", "blog one");
+    await appOf("never", "", "throw new Error('never loads');");
+    await Deno.writeTextFile(
+      file("app.ts"),
+      `import * as skitai from "@skitai/skitai";
+skitai.mount("/shop", "./shop.ts");
+skitai.mount("/blog", "./blog.ts");
+skitai.mount("/never", "./never.ts");
+await skitai.run({ address: "127.0.0.1", port: 0, workers: ${workers} });
+`,
+    );
+    const service = workshop.start(file("app.ts"), {
+      flags: ["--config", new URL("../../deno.json", import.meta.url).pathname],
+      env: { SKITAI_ENV: "" },
+    });
+    const [, port] = /port (\d+)/.exec(await service.line(/serving on/))!;
+    const textOf = async (path: string) => {
+      const { status, body } = await curl(Number(port), path);
+      return status === 200 ? body : status;
+    };
+    assert.deepEqual([await textOf("/shop/"), await textOf("/blog/")], ["shop one", "blog one"]);
+    assert.equal(await textOf("/never/"), 404);
+
+    await appOf("shop", "shop two", "throw new Error('broken by a change');");
+    await service.line(
+      /stays, its successor did not start: .*"\/shop"\): could not be loaded again: broken by a change/,
+    );
+    assert.deepEqual([await textOf("/shop/"), await textOf("/blog/")], ["shop one", "blog one"]);
+
+    // What was missing from the start keeps nobody from being loaded again.
+    await appOf("shop", "shop three");
+    await until(() => textOf("/shop/"), (text) => text === "shop three", "the new version");
+    assert.equal(await textOf("/blog/"), "blog one");
+    assert.equal(await textOf("/never/"), 404);
+  });
+}
+
 Deno.test("SRV-28 ATL-07 in production nothing is watched and one process does", async () => {
   await using workshop = await Workshop.open();
   const { service } = await start(workshop, "{ port: 0 }", { SKITAI_ENV: "PRODUCTION" });

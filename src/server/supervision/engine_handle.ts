@@ -46,6 +46,7 @@ export class EngineHandle {
   #servingSince = 0;
   #workers: readonly WorkerInfo[] = [];
   #watched: readonly string[] = [];
+  #missing: readonly string[] = [];
   #failure: StartFailure | undefined;
   #exitCode: number | null = null;
   #ready = Promise.withResolvers<EngineReady>();
@@ -98,6 +99,11 @@ export class EngineHandle {
   /** Paths to watch. */
   get watched(): readonly string[] {
     return this.#watched;
+  }
+
+  /** The mounts it could not load. */
+  get missing(): readonly string[] {
+    return this.#missing;
   }
 
   /** Exit code, when it ended by itself. */
@@ -159,6 +165,7 @@ export class EngineHandle {
         this.#servingSince = Date.now();
         this.#workers = report.workers;
         this.#watched = report.watched;
+        this.#missing = report.missing;
         if (!this.#stopping) {
           this.#heartbeat = new Heartbeat(
             () => this.#send({ type: "ping" }),

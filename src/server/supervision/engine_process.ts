@@ -40,6 +40,7 @@ interface Body {
   readonly address: string;
   readonly port: number;
   readonly watched: readonly string[];
+  readonly missing: readonly string[];
   readonly workers: readonly WorkerInfo[];
   readonly threads: readonly Watched[];
   /** Replaces a worker that is overloaded or broken. */
@@ -79,8 +80,8 @@ export async function runEngineProcess(
   // Before the supervisor hears that this one serves, and stops the other.
   if (start.takesOver) takeOver(handover(service, body.port));
   watchCriticalPoint(service, body);
-  const { address, port, watched, workers } = body;
-  report({ type: "ready", address, port, watched, workers });
+  const { address, port, watched, missing, workers } = body;
+  report({ type: "ready", address, port, watched, missing, workers });
   return server;
 }
 
@@ -205,6 +206,7 @@ async function ownBody(
     life: 0,
     shared: createShared(1, SHARED_BYTES),
     reloaded: start.reloaded,
+    mayMiss: start.mayMiss,
     ownsLogs: false,
     run: settings,
   });
@@ -226,6 +228,7 @@ async function ownBody(
     address: hostname,
     port,
     watched: engine.watched,
+    missing: engine.missing,
     workers: [{
       index: 0,
       ...names,

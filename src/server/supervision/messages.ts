@@ -23,6 +23,7 @@ export type WorkerReport =
     readonly address: string;
     readonly port: number;
     readonly watched: readonly string[];
+    readonly missing: readonly string[];
     readonly tid: number;
   }
   | { readonly type: "failed"; readonly failure: StartFailure }
@@ -39,6 +40,7 @@ export type EngineReport =
     readonly address: string;
     readonly port: number;
     readonly watched: readonly string[];
+    readonly missing: readonly string[];
     readonly workers: readonly WorkerInfo[];
   }
   | { readonly type: "failed"; readonly failure: StartFailure }

@@ -177,7 +177,9 @@ class Supervisor implements Server {
 
   #spawn(reloaded: boolean, takesOver = false, isFirst = false): EngineHandle {
     const { daemon } = this.#settings;
-    const start = { port: this.port, reloaded, takesOver, daemon, isFirst };
+    // Whoever asks for another one keeps what there is; one that is needed starts with what it can.
+    const mayMiss = reloaded ? this.#current?.missing : undefined;
+    const start = { port: this.port, reloaded, mayMiss, takesOver, daemon, isFirst };
     const engine = new EngineHandle(start, this.#events);
     this.#engines.add(engine);
     return engine;

@@ -43,6 +43,7 @@ export async function runWorker(
       life: start.life,
       shared: start.shared,
       reloaded: start.reloaded,
+      mayMiss: start.mayMiss,
       ownsLogs: false,
       run: settings,
     });
@@ -86,7 +87,8 @@ export async function runWorker(
   const { hostname, port } = engine.front.address;
   const servingSince = Date.now();
   const tid = currentThread();
-  report({ type: "ready", address: hostname, port, watched: engine.watched, tid });
+  const { watched, missing } = engine;
+  report({ type: "ready", address: hostname, port, watched, missing, tid });
   return {
     address: hostname,
     port,

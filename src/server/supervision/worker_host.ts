@@ -43,6 +43,7 @@ export class WorkerHost {
   #address = "";
   #port = 0;
   #watched: readonly string[] = [];
+  #missing: readonly string[] = [];
   #stopping = false;
 
   /** Prepares; {@link start} starts. */
@@ -75,6 +76,11 @@ export class WorkerHost {
     return this.#watched;
   }
 
+  /** The mounts that could not be loaded. */
+  get missing(): readonly string[] {
+    return this.#missing;
+  }
+
   /** The workers, by number. */
   get workers(): readonly WorkerInfo[] {
     return this.#serving.map((worker) => worker.info);
@@ -98,6 +104,7 @@ export class WorkerHost {
       this.#address = first!.address;
       this.#port = first!.port;
       this.#watched = first!.watched;
+      this.#missing = first!.missing;
     } catch (error) {
       this.#stopping = true;
       for (const worker of this.#all) worker.terminate();
@@ -137,6 +144,7 @@ export class WorkerHost {
       ...this.#start,
       // The successor of a worker is a fresh one, whatever the engine itself took over from.
       reloaded: this.#start.reloaded && replaced === 0,
+      mayMiss: replaced === 0 ? this.#start.mayMiss : undefined,
       index,
       life: ++this.#lives,
     };
