@@ -124,12 +124,16 @@ Deno.test("ATL-12 ATL-14 a rule of its own answers HEAD, whatever was registered
 Deno.test("ATL-14 ATL-18 an exact rule comes before the short form of another", async () => {
   for (const isFirst of [true, false]) {
     const app = new Atila(here);
-    if (isFirst) app.route("/hello", { methods: ["GET"] }, () => "exact");
+    if (isFirst) app.route("/hello", () => "exact");
     app.route("/hello/<name>", { args: { name: "World" } }, (_was, { name }) => `short ${name}`);
-    if (!isFirst) app.route("/hello", { methods: ["GET"] }, () => "exact");
+    if (!isFirst) app.route("/hello", () => "exact");
+    app.route("/by/<name>", { args: { name: "any" } }, (_was, { name }) => `short ${name}`);
+    app.route("/by", { methods: ["GET"] }, () => "exact");
     const client = app.makeClient();
     assert.equal((await client.get("/hello")).text, "exact");
-    assert.equal((await client.delete("/hello")).text, "short World");
+    assert.equal((await client.get("/hello/you")).text, "short you");
+    assert.equal((await client.get("/by")).text, "exact");
+    assert.equal((await client.delete("/by")).text, "short any");
   }
 });
 
