@@ -146,7 +146,11 @@ const OF_BODY = [
 
 /** Headers as they go with a page, instead of the body they were meant for. */
 export function pageHeaders(headers: HeadersInit | undefined): [string, string][] {
-  return [...new Headers(headers)].filter(([name]) => !OF_BODY.includes(name));
+  return [...new Headers(headers)].filter(([name, value]) =>
+    !OF_BODY.includes(name) ||
+    // Of a 416 it tells the size of the file, not the part that is sent.
+    (name === "content-range" && / \*\//.test(value))
+  );
 }
 
 /** A reason phrase holds Latin-1 only; anything else would make the response impossible. */
