@@ -247,7 +247,9 @@ export class Http1ResponseParser {
       throw bad("it has both Content-Length and Transfer-Encoding");
     }
     if (chunked && !minor) throw bad("it has Transfer-Encoding in HTTP/1.0");
-    const bodyless = this.#method === "HEAD" || statusCode === 204 || statusCode === 304;
+    // some servers give an answer 205, which has no content, no length either
+    const bodyless = this.#method === "HEAD" || statusCode === 204 || statusCode === 304 ||
+      (statusCode === 205 && contentLength === -1 && !chunked);
     if (bodyless) this.#state = "done";
     else if (chunked) this.#state = "chunkSize";
     else if (contentLength === -1) this.#state = "untilClose";

@@ -48,6 +48,27 @@ export function frontSuite(kind: "fast" | "edge"): void {
     assert.ok(text.endsWith(`got ${big}`), "the response was sent completely before the close");
   });
 
+  test("FUT-02 HTTP-01 an answer without content is over at once, also one of 205", async () => {
+    await using server = await startTestFront(
+      kind,
+      (_req, ctx) =>
+        ctx.path === "/last" ? answer("x") : new Response(null, {
+          status: Number(ctx.path.slice(1)),
+          headers: { "x-kept": "yes" },
+        }),
+    );
+    const stdout = await curl("-i", `${server.url}/205`);
+    assert.match(stdout, kind === "edge" ? /^HTTP\/1\.1 205 Reset/ : /^HTTP\/1\.1 204 No Content/);
+    assert.match(stdout, /\r\nx-kept: yes\r\n/);
+    assert.equal(/\r\ncontent-length: 0\r\n/.test(stdout), kind === "edge");
+    using client = await RawClient.connect(server.port);
+    for (const path of ["/204", "/205", "/304"]) {
+      await client.send(`GET ${path} HTTP/1.1\r\n${HOST}\r\n`);
+    }
+    await client.send(`GET /last HTTP/1.1\r\n${HOST}\r\n`);
+    await client.until(/got x$/);
+  });
+
   test("HTTP-01 requests sent without waiting are handled and answered one after the other", async () => {
     let running = 0;
     let most = 0;

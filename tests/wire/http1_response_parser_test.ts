@@ -78,6 +78,7 @@ const VALID: [name: string, text: string, expected: Partial<Parsed>, method?: st
     "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 201 Made\r\nContent-Length: 1\r\n\r\nx",
     { statusCode: 201, body: "x", surplus: 0 },
   ],
+  ["205", "HTTP/1.1 205 Reset Content\r\n\r\n", { statusCode: 205, body: "", keepAlive: true }],
   ["204", "HTTP/1.1 204 No Content\r\n\r\n", { statusCode: 204, body: "", keepAlive: true }],
   [
     "304 with a length",

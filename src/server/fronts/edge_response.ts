@@ -135,7 +135,9 @@ export function sendHttp1(
     return sendWithTrailers(out, res, ctx, content);
   }
   if (isHead || content === null || isBodyless(res.status)) {
-    const framing = isHead || isBodyless(res.status) ? "none" : "length";
+    // 205 has no body and yet needs a length: clients would wait for the end of the connection
+    const isUnframed = isBodyless(res.status) && res.status !== 205;
+    const framing = isHead || isUnframed ? "none" : "length";
     out.prepare(res, framing, isHead ? sizeForHead(res, content) : undefined);
     out.end();
     return content === undefined ? discard(res) : undefined;

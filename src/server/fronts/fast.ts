@@ -271,6 +271,10 @@ class FastFront implements Front {
     upload: FastUpload | undefined,
   ): Response {
     upload?.answered(ctx);
+    // the runtime takes the length from an answer 205, and HTTP/1 clients would wait for a body
+    if (res.status === 205 && ctx.httpVersion !== "2.0") {
+      return this.#last(new Response(null, { status: 204, headers: res.headers }), ctx);
+    }
     const content = peekBody(res);
     if (method === "HEAD") return this.#last(this.#headOf(res, content), ctx);
     const source = content === undefined ? res.body : null;
