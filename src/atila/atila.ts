@@ -59,7 +59,7 @@ import { Router } from "./router.ts";
 import { scopeOf } from "./scope.ts";
 import { runSteps, type Steps } from "./steps.ts";
 import { AppStore } from "./store.ts";
-import { basePath, buildUrl, type HandlerReference, joinMount } from "./url.ts";
+import { basePath, buildUrl, encodeFixed, type HandlerReference, joinMount } from "./url.ts";
 import { AtilaWas } from "./was.ts";
 
 /** What a handler may return. */
@@ -552,7 +552,7 @@ export class Atila extends AppFeatures implements MountedApp {
           );
         case "redirect": {
           const query = ctx.query === "" ? "" : `?${ctx.query}`;
-          const location = joinMount(mountPoint, match.path) + query;
+          const location = joinMount(mountPoint, encodeFixed(match.path)) + query;
           return new Response(null, { status: 301, headers: { location } });
         }
         default:

@@ -357,8 +357,7 @@ function step<R>(
   encoded: boolean,
 ): End<R> | undefined {
   if (end < path.length) return search(next, path, end + 1, count, encoded);
-  // A redirect goes to a path as it was sent, never to a decoded one.
-  return encoded && next.end?.routes === undefined || isPassed(next.end) ? undefined : next.end;
+  return isPassed(next.end) ? undefined : next.end;
 }
 
 function isPassed(end: unknown): boolean {

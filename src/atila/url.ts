@@ -4,7 +4,9 @@
  * @module
  */
 
+import { isPlainObject } from "../core/plain_object.ts";
 import { REQUIRED } from "./arguments.ts";
+import { CSRF_KEY } from "./session.ts";
 import { type AnyHandler, defaultOf, type Route } from "./route.ts";
 import type { Parameter } from "./rule.ts";
 
@@ -19,7 +21,7 @@ export interface NamedValues {
 
 function isNamed(value: unknown): value is NamedValues {
   return typeof value === "object" && value !== null && !Array.isArray(value) &&
-    Object.keys(value).length === 1 && typeof (value as NamedValues).named === "object";
+    Object.keys(value).length === 1 && isPlainObject((value as NamedValues).named);
 }
 
 /** Joins a mount prefix (with its final slash) and a path that starts with one. */
@@ -31,7 +33,15 @@ export function joinMount(mountPoint: string, path: string): string {
 export function basePath({ rule }: Route, mountPoint: string): string {
   const end = rule.segments.findIndex((segment) => typeof segment !== "string");
   const fixed = end === -1 ? rule.segments : [...rule.segments.slice(0, end), ""];
-  return joinMount(mountPoint, `/${fixed.join("/")}`);
+  return joinMount(mountPoint, encodeFixed(`/${fixed.join("/")}`));
+}
+
+/** The fixed text of a rule as it stands in a URL; what is escaped already stays as it is. */
+export function encodeFixed(text: string): string {
+  return text.toWellFormed().replace(
+    /[^\x21-\x7e]+|["<>\\^`{|}?#]|%(?![0-9A-Fa-f]{2})/g,
+    (part) => encodeURIComponent(part),
+  );
 }
 
 /**
@@ -49,7 +59,9 @@ export function partialValues(
     : new Set([...rule.parameters.map(({ name }) => name), ...Object.keys(facts.defaults)]);
   const named: Record<string, unknown> = Object.create(null);
   for (const name of Object.keys(current)) {
-    if (known === undefined || known.has(name)) named[name] = current[name];
+    if (known === undefined ? name === CSRF_KEY : !known.has(name)) continue;
+    // Objects of a JSON body have no place in a URL.
+    if (![current[name]].flat().some(isPlainObject)) named[name] = current[name];
   }
   for (const name of Object.keys(changes)) named[name] = changes[name];
   return { named };
@@ -89,31 +101,43 @@ export function buildUrl(route: Route, mountPoint: string, args: readonly unknow
   }
 
   const path = rule.segments.map((segment) => {
-    if (typeof segment === "string") return segment;
+    if (typeof segment === "string") return encodeFixed(segment);
     const given = values.get(segment.name) ?? defaultOf(facts, segment.name);
     values.delete(segment.name);
     if (given === undefined || given === null || given === REQUIRED) {
       throw new TypeError(`Cannot build the URL of "${label}": "${segment.name}" is missing`);
     }
-    return encodeSegment(segment, given);
+    return encodeSegment(segment, textOf(label, segment.name, given));
   });
   const query = [...values]
     .filter(([, value]) => value !== undefined && value !== null)
     .flatMap(([name, value]) =>
-      (Array.isArray(value) ? value : [value]).map((item) => `${encode(name)}=${encode(item)}`)
+      (Array.isArray(value) ? value : [value]).map((item) =>
+        `${encode(name.toWellFormed())}=${encode(textOf(label, name, item))}`
+      )
     );
   const url = joinMount(mountPoint, `/${path.join("/")}`);
   return query.length === 0 ? url : `${url}?${query.join("&")}`;
 }
 
+/** The text of a value; half a surrogate pair has no encoding. @throws {TypeError} for a plain object. */
+function textOf(label: string, name: string, value: unknown): string {
+  if (isPlainObject(value)) {
+    throw new TypeError(
+      `Cannot build the URL of "${label}": "${name}" is an object; values by name are ` +
+        `{ named: { … } }, the last argument`,
+    );
+  }
+  return (value instanceof Date ? value.toISOString() : String(value)).toWellFormed();
+}
+
 /** A value inside a path. A blank becomes an underscore in a plain parameter; a path keeps its slashes. */
-function encodeSegment({ name, type }: Parameter, value: unknown): string {
-  const text = String(value);
+function encodeSegment({ name, type }: Parameter, text: string): string {
   if (
     (type === "int" && !/^\d+$/.test(text)) || (type === "float" && !/^\d+(\.\d+)?$/.test(text))
   ) {
     throw new TypeError(
-      `Cannot build a URL with ${name}=${JSON.stringify(value)}: expected ${type}`,
+      `Cannot build a URL with ${name}=${JSON.stringify(text)}: expected ${type}`,
     );
   }
   if (type === "path") return text.split("/").map(encodeURIComponent).join("/").replace(/^\//, "");
@@ -121,7 +145,6 @@ function encodeSegment({ name, type }: Parameter, value: unknown): string {
 }
 
 /** A name or value inside a query; a blank is a plus. */
-function encode(value: unknown): string {
-  return encodeURIComponent(value instanceof Date ? value.toISOString() : String(value))
-    .replaceAll("%20", "+");
+function encode(text: string): string {
+  return encodeURIComponent(text).replaceAll("%20", "+");
 }

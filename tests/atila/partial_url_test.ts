@@ -61,6 +61,16 @@ Deno.test("URL-07 a query that names a parameter of the path changes nothing", a
   assert.equal((await app.makeClient().get("/5?id=6")).text, "/5?page=3");
 });
 
+Deno.test("URL-07 what has no place in a URL is left out: objects, and the hidden field of forms", async () => {
+  const app = new Atila(here);
+  app.route("/", function any(was) {
+    return was.partial("any", { b: 2 });
+  });
+  const client = app.makeClient();
+  const data = { a: 1, deep: { x: 1 }, list: [{ x: 1 }], _csrf_token: "secret" };
+  assert.equal((await client.post("/", data)).text, "/?a=1&b=2");
+});
+
 Deno.test("URL-07 unknown handlers and arguments throw", async () => {
   const app = new Atila(here);
   app.route("/x/<int:id>", { args: { a: "" } }, function x(was) {

@@ -54,6 +54,37 @@ Deno.test("URL-03 values are encoded as their place wants it, and come back as t
   }
 });
 
+Deno.test("URL-03 URL-08 ATL-14 the fixed text of a rule is encoded, too", async () => {
+  const app = new Atila(import.meta.url);
+  app.route("/é b/", { name: "plain" }, () => "plain");
+  app.route("/100%/was?/<name>", { name: "user" }, (_was, { name }) => name);
+  app.route("/%C3%A9/x", { name: "escaped" }, () => "escaped");
+  app.route("/base", (was) => was.basepath("user"));
+  const client = app.makeClient();
+  assert.equal(app.buildUrl("plain"), "/%C3%A9%20b/");
+  assert.equal(app.buildUrl("user", "kim"), "/100%25/was%3F/kim");
+  assert.equal(app.buildUrl("escaped"), "/%C3%A9/x");
+  assert.equal((await client.get("/base")).text, "/100%25/was%3F/");
+  assert.equal((await client.get(app.buildUrl("plain"))).text, "plain");
+  assert.equal((await client.get(app.buildUrl("user", "kim"))).text, "kim");
+  const moved = await app.makeClient("/m").get("/%C3%A9%20b?q=1");
+  assert.deepEqual([moved.statusCode, moved.headers.get("location")], [
+    301,
+    "/m/%C3%A9%20b/?q=1",
+  ]);
+});
+
+Deno.test("URL-03 URL-04 dates are the same in a path and a query, objects are a mistake", () => {
+  const app = math();
+  const at = new Date(0);
+  assert.equal(app.buildUrl("hello", at), "/math/hello/1970-01-01T00%3A00%3A00.000Z");
+  assert.equal(app.buildUrl("add", at), "/math/add?num1=1970-01-01T00%3A00%3A00.000Z");
+  assert.equal(app.buildUrl("hello", "\ud800"), "/math/hello/%EF%BF%BD");
+  assert.throws(() => app.buildUrl("add", { num1: 1 }), /"num1" is an object.*\{ named/);
+  assert.throws(() => app.buildUrl("add", { named: null }), /"num1" is an object/);
+  assert.throws(() => app.buildUrl("hello", { name: "x" }), /"name" is an object/);
+});
+
 Deno.test("URL-04 unknown names and values that do not fit throw", () => {
   const app = math();
   assert.throws(() => app.buildUrl("nothing"), ReferenceError);
