@@ -28,6 +28,12 @@ export function fail(message: string): never {
   throw Object.assign(error, { code: "E_TEST", tries: 3 });
 }
 
+/** Throws an error that stands for others, and has fields of many kinds. */
+export function failAll(): never {
+  const error = new AggregateError([new TypeError("one"), "two"], "all");
+  throw Object.assign(error, { issues: [{ path: ["a"] }], close: () => {}, socket: { end() {} } });
+}
+
 /** Throws where nobody can catch it and never returns. */
 export function crash(): Promise<never> {
   queueMicrotask(() => {

@@ -30,10 +30,12 @@ export interface ErrorFields {
   readonly message: string;
   /** Its stack, as of the thread. */
   readonly stack: string | undefined;
-  /** Own fields with plain values, such as `code`. */
+  /** Own fields that can be cloned, such as `code`. */
   readonly fields: Readonly<Record<string, unknown>>;
   /** Its cause, when that is an error. */
   readonly cause: ErrorFields | undefined;
+  /** What an `AggregateError` stands for. */
+  readonly errors: readonly ErrorFields[] | undefined;
 }
 
 /** Takes an error apart. `depth` bounds the chain of causes. */
@@ -41,7 +43,7 @@ export function errorToFields(thrown: unknown, depth = 4): ErrorFields {
   const error = asError(thrown);
   const fields: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(error)) {
-    if (["string", "number", "boolean", "bigint"].includes(typeof value)) fields[key] = value;
+    if (isCloneable(value)) fields[key] = value;
   }
   const { cause } = error;
   return {
@@ -50,7 +52,21 @@ export function errorToFields(thrown: unknown, depth = 4): ErrorFields {
     stack: error.stack,
     fields,
     cause: cause instanceof Error && depth > 0 ? errorToFields(cause, depth - 1) : undefined,
+    errors: error instanceof AggregateError && depth > 0
+      ? error.errors.map((one) => errorToFields(one, depth - 1))
+      : undefined,
   };
+}
+
+function isCloneable(value: unknown): boolean {
+  if (typeof value !== "object") return typeof value !== "function" && typeof value !== "symbol";
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    // a message with it could not be sent at all
+    return false;
+  }
 }
 
 /** Standard classes that are rebuilt as themselves; others come back as `Error` with their name. */
@@ -66,7 +82,9 @@ const STANDARD: Readonly<Record<string, ErrorConstructor>> = {
 /** Puts an error together again. */
 export function errorFromFields(parts: ErrorFields): Error {
   const options = parts.cause === undefined ? undefined : { cause: errorFromFields(parts.cause) };
-  const error = new (STANDARD[parts.name] ?? Error)(parts.message, options);
+  const error = parts.errors === undefined
+    ? new (STANDARD[parts.name] ?? Error)(parts.message, options)
+    : new AggregateError(parts.errors.map(errorFromFields), parts.message, options);
   for (const key of ["name", "stack"] as const) {
     if (parts[key] === undefined || parts[key] === error[key]) continue;
     Object.defineProperty(error, key, {

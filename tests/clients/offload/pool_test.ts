@@ -86,6 +86,13 @@ Deno.test("SRV-07 errors cross with class, code, fields and cause", async () => 
       return true;
     },
   );
+  await assert.rejects(pool.run(jobs, "failAll"), (error: AggregateError) => {
+    assert.ok(error instanceof AggregateError);
+    assert.deepEqual({ ...error }, { issues: [{ path: ["a"] }] });
+    assert.ok(error.errors[0] instanceof TypeError);
+    assert.match(error.errors[1].message, /two/);
+    return true;
+  });
   await assert.rejects(pool.run(jobs, "missing"), /exports no such function; it exports .*add/);
   await assert.rejects(pool.run(jobs, "constant"), /exports no such function/);
   await assert.rejects(pool.run(new URL("nowhere.ts", jobs), "x"), /nowhere\.ts/);
