@@ -82,6 +82,9 @@ function wrapDatabase<D extends object>(
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== "function") return member;
       if (name === "transaction") return transaction(target, member, names, tell);
+      if (name === "with") {
+        return (...args: unknown[]) => wrapDatabase(member.apply(target, args), names, tell);
+      }
       const operation = typeof name === "string" ? OPERATIONS[name] : undefined;
       if (operation === undefined) return member.bind(target);
       return (table: object, ...rest: unknown[]) => {
@@ -119,9 +122,14 @@ function transaction(
 
 function wrapStatement(statement: object, change: ModelChange, tell: Tell): object {
   return new Proxy(statement, {
-    get(target, name) {
+    get(target, name, proxy: PromiseLike<unknown>) {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== "function") return member;
+      // these would run it where nobody sees how it ends
+      if (name === "catch" || name === "finally") {
+        return (listener: () => unknown) =>
+          Promise.resolve(proxy.then((rows) => rows))[name](listener);
+      }
       // before its values are given, an insert has a method of that name that only takes them
       const takes = (name === "values" || name === "set") && !("then" in target);
       if (typeof name !== "string" || takes || !RUNS.has(name)) {

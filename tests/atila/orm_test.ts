@@ -201,6 +201,17 @@ Deno.test({
       assert.deepEqual(await db.select().from(users), [{ id: 1, name: "Kim", age: 8 }]);
       await assert.rejects(async () => await db.insert(users).values({ id: 1 }));
       assert.deepEqual(seen, [], "what fails is not told");
+      await db.insert(users).values({ id: 1 }).catch(() => "caught");
+      assert.deepEqual(seen, [], "nor when somebody has caught it");
+      const caught = db.delete(users).where(eq(users.id, 99)).catch(() => []);
+      assert.ok(caught instanceof Promise, "it runs, whether or not somebody waits for it");
+      await caught;
+      assert.equal(seen.splice(0).length, 1);
+      await db.update(users).set({ age: 8 }).where(eq(users.id, 99)).finally(() => {});
+      assert.equal(seen.splice(0).length, 1);
+      const old = db.$with("old").as(db.select().from(logs));
+      await db.with(old).delete(users).where(eq(users.id, 99));
+      assert.equal(seen.splice(0).length, 1);
 
       await assert.rejects(db.transaction(async (tx) => {
         await tx.insert(users).values({ name: "lost" });
@@ -230,7 +241,7 @@ Deno.test({
       await nextMillisecond();
       await db.delete(users).execute();
       assert.equal(await count(), 0);
-      assert.deepEqual(any, ["C", "U", "C", "D", "D"]);
+      assert.deepEqual(any, ["C", "U", "D", "U", "D", "C", "D", "D"]);
       stop();
       await db.insert(users).values({ name: "quiet" });
       assert.equal(any.length, 5);
