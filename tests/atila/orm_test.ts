@@ -244,7 +244,7 @@ Deno.test({
       assert.deepEqual(any, ["C", "U", "D", "U", "D", "C", "D", "D"]);
       stop();
       await db.insert(users).values({ name: "quiet" });
-      assert.equal(any.length, 5);
+      assert.equal(any.length, 8);
     } finally {
       await client.end();
       await wac.backends[Symbol.asyncDispose]();
