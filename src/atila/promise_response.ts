@@ -172,11 +172,7 @@ export class ResponsePromise implements AsyncIterable<Chunk> {
       ) => Future;
       this.add(id, start(uri, data, options));
     };
-    Object.defineProperty(method, "map", {
-      get() {
-        throw new TypeError("A promise takes no request to all members: use was.futures");
-      },
-    });
+    Object.defineProperty(method, "map", NO_MAP);
     return methods[kind] = method;
   }
 
@@ -335,6 +331,15 @@ export class ResponsePromise implements AsyncIterable<Chunk> {
     );
   }
 }
+
+const NO_MAP: PropertyDescriptor = {
+  get() {
+    throw new TypeError("A promise takes no request to all members: use was.futures");
+  },
+};
+
+// `get` is no property like the others, it also gives values
+Object.defineProperty(ResponsePromise.prototype.get, "map", NO_MAP);
 
 /** The answer with its id. @throws {TypeError} for what cannot have one, which no request gives. */
 function withId(response: unknown, id: string): NamedResult {

@@ -397,11 +397,25 @@ function settings<O extends object>(
     }
     if (value === undefined) continue;
     if (key === "codes" || key === "methods") {
-      if (!Array.isArray(value)) throw new TypeError(`${name}.${key} is a list`);
+      const isFit = key === "codes" ? isCode : isMethod;
+      if (!Array.isArray(value) || !value.every(isFit)) {
+        const what = key === "codes" ? "status codes" : "methods in capitals";
+        throw new TypeError(`${name}.${key} is a list of ${what}, not ${JSON.stringify(value)}`);
+      }
     } else if (
       typeof value !== "number" || !Number.isFinite(value) || value < 0 ||
       (value === 0 && !FROM_ZERO.includes(key))
     ) throw new TypeError(`${name}.${key} is a number above 0, not ${String(value)}`);
   }
   return given;
+}
+
+/** Whether it can be the status code of an answer. */
+function isCode(value: unknown): boolean {
+  return Number.isInteger(value);
+}
+
+/** Whether it can be a method: `post` is none, and would never be met. */
+function isMethod(value: unknown): boolean {
+  return typeof value === "string" && /^[A-Z]+$/.test(value);
 }

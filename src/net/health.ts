@@ -37,7 +37,14 @@ export function checkHealthOptions(given: HealthOptions): void {
     if (!KNOWN.includes(name)) {
       throw new TypeError(`unknown option health.${name}; known are ${KNOWN.join(", ")}`);
     }
-    if (value === undefined || name === "status") continue;
+    if (value === undefined) continue;
+    if (name === "status") {
+      const codes = Array.isArray(value) ? value : [value];
+      if (codes.length > 0 && codes.every((code) => Number.isInteger(code))) continue;
+      throw new TypeError(
+        `health.status is a code or a list of codes, not ${JSON.stringify(value)}`,
+      );
+    }
     if (name === "path") {
       if (typeof value !== "string" || !value.startsWith("/")) {
         throw new TypeError("health.path starts with /");

@@ -176,6 +176,16 @@ export async function takeLock(name = MAIN_LOCK, options: LockOptions = {}): Pro
   if (typeof name !== "string" || name === "") {
     throw new TypeError(`Cannot lock ${JSON.stringify(name)}: expected a name`);
   }
+  for (const option of Object.keys(options)) {
+    if (option === "timeoutMs" || option === "signal") continue;
+    throw new TypeError(
+      `Cannot lock ${name}: unknown option "${option}"; known are timeoutMs, signal`,
+    );
+  }
+  const { timeoutMs } = options;
+  if (timeoutMs !== undefined && !(typeof timeoutMs === "number" && timeoutMs >= 0)) {
+    throw new RangeError(`Cannot wait for the lock ${name} for ${String(timeoutMs)} ms`);
+  }
   const started = performance.now();
   const local = await sharedState().lock(name, options);
   if (link === undefined) return local;

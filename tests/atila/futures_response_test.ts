@@ -489,7 +489,9 @@ Deno.test("FUT-04 FUT-12 FUT-13 ids are identifiers and taken once, no requests 
     promise.get("good", url, undefined, { meta: { created: 7 } });
     attempt(() => promise.put("good", url));
     attempt(() => promise.get("other", url, undefined, { meta: { reqid: 1 } }));
-    attempt(() => (promise.post as unknown as { map: unknown }).map);
+    for (const method of ["get", "post"] as const) {
+      attempt(() => (promise[method] as unknown as { map: unknown }).map);
+    }
     attempt(() => promise.add("all", was.sqlite3.map("@files").execute("select 1") as never));
     attempt(() => was.promise("no function" as never));
     return promise;
@@ -501,9 +503,8 @@ Deno.test("FUT-04 FUT-12 FUT-13 ids are identifiers and taken once, no requests 
     for (const line of tries.slice(0, 5)) assert.match(line, /its id is not an identifier/);
     assert.match(tries[5]!, /one of that id already/);
     assert.match(tries[6]!, /"reqid" of meta is reserved/);
-    assert.match(tries[7]!, /no request to all members/);
-    assert.match(tries[8]!, /no request to all members/);
-    assert.match(tries[9]!, /takes the function/);
+    for (const line of tries.slice(7, 10)) assert.match(line, /no request to all members/);
+    assert.match(tries[10]!, /takes the function/);
   } finally {
     await wac.backends[Symbol.asyncDispose]();
     aliases.delete("@files");

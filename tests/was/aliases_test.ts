@@ -3,6 +3,7 @@ import {
   Alias,
   alias,
   aliases,
+  type AliasOptions,
   AliasRegistry,
   type AliasType,
   DB_MONGODB,
@@ -146,4 +147,24 @@ Deno.test("ALI-01 ALI-03 what is wrong with an alias is said without its passwor
   throws(define([5]), /Cannot use 5 as a member of @masked: it is no text/);
   throws(define("h", "http", { role: 5 }), /role and source are text/);
   for (const host of ["h?x", "h#x", "h\\x"]) throws(define(host, "http"), /expected \[user/);
+});
+
+Deno.test("OPS-01 OPS-02 OPS-04 codes and methods that would never be met are refused", () => {
+  const define = (options: unknown) => () =>
+    new Alias("@never", "http", "h", options as AliasOptions);
+  throws(
+    define({ eject: { codes: ["500"] } }),
+    /eject.codes is a list of status codes, not \["500"\]/,
+  );
+  throws(define({ retry: { codes: 503 } }), /retry.codes is a list of status codes, not 503/);
+  throws(
+    define({ retry: { methods: ["post"] } }),
+    /retry.methods is a list of methods in capitals/,
+  );
+  throws(
+    define({ health: { status: "2xx" } }),
+    /health.status is a code or a list of codes, not "2xx"/,
+  );
+  throws(define({ health: { status: [] } }), /health.status is a code or a list/);
+  define({ retry: { methods: ["POST"], codes: [503] }, health: { status: [200, 204] } })();
 });

@@ -28,3 +28,13 @@ Deno.test("IPC-05 OPS-22 a lock whose worker has stood still for too long is giv
     linkSharedState(undefined);
   }
 });
+
+Deno.test("IPC-05 a lock with options that would not be heeded is refused", async () => {
+  const take = (options: unknown) => takeLock("options", options as { timeoutMs?: number });
+  await assert.rejects(
+    take({ timeout: 1 }),
+    /Cannot lock options: unknown option "timeout"; known/,
+  );
+  for (const timeoutMs of [-1, NaN, "5"]) await assert.rejects(take({ timeoutMs }), RangeError);
+  (await take({ timeoutMs: 0 })).release();
+});
