@@ -13,11 +13,15 @@
 
 import { HttpError } from "../../core/errors.ts";
 import { isThenable } from "../../core/handler.ts";
+import { isPlainObject } from "../../core/plain_object.ts";
 import type { EngineSettings, TemplateEngine } from "./engine.ts";
 import { boundTo } from "./globals.ts";
 import { jinjaFilters } from "./jinja_filters.ts";
 import type {
+  CompilerFrame,
   Environment,
+  For,
+  InlineIf,
   Macro,
   Node,
   Nunjucks,
@@ -58,6 +62,10 @@ const STATEMENTS = new Set([
   "Extends",
   "Super",
 ]);
+
+function isInlineIf(node: Node): node is InlineIf {
+  return node.typename === "InlineIf";
+}
 
 /** Where a method that was bound to its object keeps what it was before. */
 const UNBOUND = Symbol("unbound");
@@ -223,6 +231,14 @@ function makeEngine(
       return typeof value === "object" && value !== null ? arrived(value, name) : value;
     },
 
+    pick(list: any, hasNames: boolean, isWanted: (...item: any[]) => unknown): unknown {
+      if (list === undefined || list === null) return list;
+      const items: any[] = hasNames && isPlainObject(list)
+        ? Object.entries(list)
+        : Array.from(list);
+      return items.filter((item) => hasNames ? isWanted(...item) : isWanted(item));
+    },
+
     at(file: string, line: number): void {
       if (current === undefined) return;
       current.file = file;
@@ -265,6 +281,30 @@ function makeEngine(
       this._emit(`, ${JSON.stringify(this._getNodeName(node.name))}, context, `);
       this._compileAggregate(node.args, frame, "[", "]");
       this._emit(`, ${this.#file}, ${node.lineno + 1})`);
+    }
+
+    /** In Jinja, `for x in list if x.ok` picks items; to nunjucks it is an expression without an else. */
+    override compileFor(node: For, frame: CompilerFrame): void {
+      const { arr } = node;
+      if (isInlineIf(arr) && !arr.else_) arr.loop = node.name;
+      super.compileFor(node, frame);
+    }
+
+    override compileInlineIf(node: InlineIf, frame: CompilerFrame): void {
+      const { loop } = node;
+      if (loop === undefined) return super.compileInlineIf(node, frame);
+      const names: { value: string }[] = loop.typename === "Array" ? loop.children : [loop];
+      const inner = frame.push();
+      const variables = names.map(({ value }) => {
+        const variable = this._tmpid();
+        inner.set(value, variable);
+        return variable;
+      });
+      this._emit("runtime.pick(");
+      this._compileExpression(node.body, frame);
+      this._emit(`, ${names.length > 1}, (${variables.join(", ")}) => `);
+      this._compileExpression(node.cond, inner);
+      this._emit(")");
     }
 
     /** Called by the base class for a filter in an expression. */

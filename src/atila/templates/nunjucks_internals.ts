@@ -44,8 +44,32 @@ export interface Node {
   children: Node[];
 }
 
+/** `a if b else c`. */
+export interface InlineIf extends Node {
+  cond: Node;
+  body: Node;
+  else_: Node | null;
+  /** Name or names of the loop whose items it picks. Set here. */
+  loop?: any;
+}
+
+/** A loop. */
+export interface For extends Node {
+  arr: Node;
+}
+
+/** What the compiler knows of the variables in reach. */
+export interface CompilerFrame {
+  push(): CompilerFrame;
+  /** Lets a name of the template stand for a variable of the compiled code. */
+  set(name: string, variable: string): void;
+}
+
 /** The compiler, as far as it is extended here. */
 export interface Compiler {
+  compileFor(node: For, frame: CompilerFrame): void;
+  compileInlineIf(node: InlineIf, frame: CompilerFrame): void;
+  _tmpid(): string;
   inBlock: boolean;
   buffer: string | null;
   compile(node: Node, frame?: unknown): void;

@@ -13,7 +13,22 @@ export function pythonMember(value: unknown, name: string): unknown {
   if (typeof value === "string") return own(stringMembers(value), name);
   if (Array.isArray(value)) return own(listMembers(value), name);
   if (value instanceof Map) return own(dictMembers(Object.fromEntries(value)), name);
-  return isPlainObject(value) ? own(dictMembers(value), name) : undefined;
+  if (!isPlainObject(value)) return undefined;
+  return own(dictMembers(value), name) ??
+    (isLoop(value) ? own(loopMembers(value), name) : undefined);
+}
+
+/** The counters that `loop` stands for. */
+interface Loop {
+  readonly index0: number;
+}
+
+function isLoop(value: object): value is Loop {
+  return Object.hasOwn(value, "index0") && Object.hasOwn(value, "revindex0");
+}
+
+function loopMembers({ index0 }: Loop): Members {
+  return { cycle: (...values) => values[index0 % values.length] };
 }
 
 function own(members: Members, name: string): unknown {

@@ -129,6 +129,18 @@ Deno.test("TPL-04 Jinja syntax", async () => {
     ],
     ["{% for x in [] %}{{ x }}{% else %}none{% endfor %}", "none"],
     [
+      "{% for x in l if x != 'a' %}{{ loop.index }}{{ x }}{{ loop.last }}{% endfor %}" +
+      "{% for x in l if x == n %}{{ x }}{% else %}none{% endfor %}",
+      "1btruenone",
+    ],
+    [
+      "{% for k, v in d.items() if v > 1 %}{{ k }}{% endfor %}" +
+      "{% for k, v in d if v == 1 %}{{ k }}{% endfor %}{% for x in nothing if x %}{% else %}no{% endfor %}" +
+      "{% for x in (l if n == 2) %}{{ x }}{% endfor %}{% for x in l if n == 3 else [n] %}{{ x }}{% endfor %}",
+      "banoab2",
+    ],
+    ["{% for x in [1, 2, 3] %}{{ loop.cycle('odd', 'even') }}{% endfor %}", "oddevenodd"],
+    [
       "{% for k, v in d.items() %}{{ k }}={{ v }};{% endfor %}{% for k, v in d %}{{ k }}{% endfor %}",
       "a=1;b=2;ab",
     ],
