@@ -37,7 +37,15 @@ const ARRAYS: readonly (readonly [type: number, array: number])[] = [
 function text(value: unknown): string {
   if (typeof value !== "object") return String(value);
   if (value instanceof Date) return timeText(value);
+  if (hasText(value)) return String(value);
   return value instanceof Uint8Array ? `\\x${value.toHex()}` : JSON.stringify(value);
+}
+
+/** Addresses, numbers of many digits, times of `Temporal`: JSON would put quotes around them. */
+function hasText(value: object | null): boolean {
+  if (value === null || Array.isArray(value) || ArrayBuffer.isView(value)) return false;
+  const { toString } = value;
+  return typeof toString === "function" && toString !== Object.prototype.toString;
 }
 
 /** Whole numbers as numbers as long as they are exact, beyond that as big integers. */
