@@ -5,8 +5,8 @@
  * @module
  */
 
-/** A scheme with its first parameter, where a challenge begins. */
-const BEGIN = /^\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]+[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*=/;
+/** A scheme, where a challenge begins: a name that no `=` follows, which one of a parameter has. */
+const BEGIN = /^\s*[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:[ \t]+[^\s=]|[ \t]*(?:,|$))/;
 
 /** The challenges of a header value, one by one. Commas in quotes separate nothing. */
 export function splitChallenges(value: string): string[] {
