@@ -183,17 +183,27 @@ export class Http1Connection implements Poolable {
 
   /**
    * The body as a stream that reads only as fast as it is read. `done` is called exactly once, when
-   * it has ended, broken or been given up; the connection must not be used before.
+   * it has ended, broken or been given up; the connection must not be used before. Reading fails with
+   * 719 beyond `maxBytes`.
+   *
+   * @throws {ProtocolError} 719 when it is known beforehand to be larger than allowed.
    */
-  bodyStream(done: (error?: Error) => void): ReadableStream<Uint8Array<ArrayBuffer>> {
+  bodyStream(
+    done: (error?: Error) => void,
+    maxBytes = Infinity,
+  ): ReadableStream<Uint8Array<ArrayBuffer>> {
     const head = this.#parser.head!;
+    if (head.contentLength > maxBytes) throw tooLarge(maxBytes);
     let over = false;
+    let size = 0;
     const finish = (error?: Error) => {
       if (!over) done(error);
       over = true;
     };
     let parts: Uint8Array<ArrayBuffer>[] = [];
     const keep = (bytes: Uint8Array) => {
+      size += bytes.length;
+      if (size > maxBytes) throw tooLarge(maxBytes);
       parts.push(new Uint8Array(bytes));
     };
     return new ReadableStream({

@@ -312,7 +312,15 @@ class Exchange {
   ): HttpOutcome | Promise<HttpOutcome> {
     const { stream, maxBytes = MAX_BYTES } = this.#request;
     if (stream && head.contentLength !== 0) {
-      return this.#finished(head, null, this.#connection.bodyStream(() => this.#release()));
+      const done = () => this.#release();
+      let body: ReadableStream<Uint8Array>;
+      try {
+        // whoever takes a stream is not bound by what is good for memory, only by what he said
+        body = this.#connection.bodyStream(done, this.#request.maxBytes);
+      } catch (error) {
+        return failed(error);
+      }
+      return this.#finished(head, null, body);
     }
     let content: Promise<Uint8Array> | Uint8Array;
     try {

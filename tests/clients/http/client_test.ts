@@ -1,4 +1,4 @@
-import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import zlib from "node:zlib";
 import type { Outcome } from "../../../src/clients/contract.ts";
 import { HttpClient } from "../../../src/clients/http/client.ts";
@@ -433,6 +433,23 @@ Deno.test("RES-12 a stream that is given up closes its connection, one that brea
   equal(read, "half");
   match(String(error), /middle of the body/);
   equal(client.stats().open, 0);
+});
+
+Deno.test("WAS-10 RES-12 a stream is no larger than the request allows", async () => {
+  await using client = new HttpClient();
+  await using known = answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789");
+  const refused = await send(client, `${known.origin}/`, { stream: true, maxBytes: 8 });
+  deepEqual([refused.status, refused.statusCode], [2, 719]);
+  const taken = await send(client, `${known.origin}/`, { stream: true, maxBytes: 9 });
+  equal(await new Response(taken.body).text(), "123456789");
+
+  await using chunked = answering(
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n4\r\n6789\r\n0\r\n\r\n",
+  );
+  const late = await send(client, `${chunked.origin}/`, { stream: true, maxBytes: 8 });
+  equal(late.statusCode, 200);
+  await rejects(new Response(late.body).text(), { statusCode: 719 });
+  equal(client.stats().busy, 0);
 });
 
 Deno.test("WAS-04 a streamed body is sent by length or chunked, and checked against its length", async () => {
