@@ -91,7 +91,9 @@ export class AppClient {
     // A server would end before this work does only if it had to.
     await Promise.allSettled(after);
     const text = new TextDecoder().decode(content);
-    const isJson = /^application\/(\w+\+)?json\b/.test(response.headers.get("content-type") ?? "");
+    const isJson = /^application\/([\w.-]+\+)?json\b/.test(
+      response.headers.get("content-type") ?? "",
+    );
     return {
       statusCode: response.status,
       reason: response.statusText,
@@ -139,6 +141,10 @@ export class AppClient {
       ...(remoteAddr === undefined ? {} : { remoteAddr }),
     });
     ctx.gtxnid = `GTID-C1-R${ctx.requestId}`;
-    return await this.#app.handle(new Request(url, init), ctx);
+    const response = await this.#app.handle(new Request(url, init), ctx);
+    if (method !== "HEAD" || response.body === null) return response;
+    // A server does not send it either; whatever makes it is closed.
+    await response.body.cancel();
+    return new Response(null, response);
   }
 }

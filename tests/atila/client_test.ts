@@ -25,9 +25,26 @@ Deno.test("TST-08 the in-process client sends every method without a network", a
       "10.1.1.1",
     ]);
   }
-  assert.equal((await client.head("/text")).statusCode, 200);
+  const head = await client.head("/text");
+  assert.deepEqual([head.statusCode, head.text, head.content.length], [200, "", 0]);
+  assert.match(head.headers.get("content-type")!, /^text\/html/);
+  assert.equal(await (await client.fetch("HEAD", "/text")).text(), "");
   const text = await client.get("/text");
   assert.deepEqual([text.statusCode, text.text, text.data], [200, "plain", "plain"]);
+});
+
+Deno.test("TST-08 HTTP-33 the in-process client sends no body for HEAD, and closes what makes it", async () => {
+  const app = new Atila(import.meta.url);
+  let closed = 0;
+  app.route("/stream", () => ({ more: () => "never seen", close: () => void closed++ }));
+  app.route("/vendor", (was) => {
+    was.response.setHeader("content-type", "application/vnd.api+json");
+    return "[1]";
+  });
+  const client = app.makeClient();
+  assert.equal((await client.head("/stream")).text, "");
+  assert.equal(closed, 1);
+  assert.deepEqual((await client.get("/vendor")).data, [1]);
 });
 
 Deno.test("ATL-01 an app answers under bare Deno.serve", async () => {

@@ -207,6 +207,7 @@ Deno.test("TST-03 TST-04 TST-05 TST-06 requests of every kind to one server", as
       (await api.apis.pets.get({ kind: "big dog", tags: [1, 2], age: 3 })).uri,
       "/apis/pets?kind=big+dog&tags=1&tags=2&age=3",
     );
+    assert.equal((await api.apis.pets.get({ kind: undefined, age: 0 })).uri, "/apis/pets?age=0");
     assert.deepEqual(await api.apis.pets.post({ name: "Rex" }, { dry: true }), {
       method: "POST",
       uri: "/apis/pets?dry=true",

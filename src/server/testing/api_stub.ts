@@ -19,7 +19,7 @@ export type StubSend = (
 export interface ApiStub {
   /** Adds segments. */
   (...segments: (string | number)[]): ApiStub;
-  /** GET with a query. Gives the data; throws for a status that is not 2xx. */
+  /** GET with a query, `undefined` left out. Gives the data; throws for a status that is not 2xx. */
   // deno-lint-ignore no-explicit-any -- whatever the server sends
   get(query?: Record<string, unknown>): Promise<any>;
   /** DELETE with a query. */

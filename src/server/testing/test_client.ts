@@ -290,7 +290,7 @@ class RunningClient implements TestClient {
     return createApiStub(async (method, path, data, query) => {
       const text = new URLSearchParams(
         Object.entries(query ?? {}).flatMap(([name, value]) =>
-          [value].flat().map((one) => [name, String(one)])
+          value === undefined ? [] : [value].flat().map((one) => [name, String(one)])
         ),
       ).toString();
       const answer = await this.#request(method, text === "" ? path : `${path}?${text}`, data, {
