@@ -606,8 +606,9 @@ function keyFrom(cacheable: Cacheable | undefined): string | undefined {
   try {
     return cacheable?.cacheKey();
   } catch (error) {
-    // values that have no key, such as functions; the request itself tells what is wrong with them
-    if (error instanceof TypeError) return undefined;
+    // values that have no key, such as functions, and those that hold themselves; the request itself
+    // tells what is wrong with them
+    if (error instanceof TypeError || error instanceof RangeError) return undefined;
     throw error;
   }
 }

@@ -237,6 +237,10 @@ Deno.test("CACHE-06 CACHE-09 CACHE-11 rows of a database are kept by statement a
     assert.equal((await read(1, false)).data.length, 3);
     was.setlu("result-cache-test");
     assert.equal((await read(1, was.getlu("result-cache-test"))).cached, false);
+    const circle: Record<string, unknown> = {};
+    circle.self = circle;
+    const refused = await db.execute("select ?", [circle]).dispatch(10, { cache: 60 });
+    assert.match(refused.reason, /Cannot bind value 1/, "not an error thrown by the call");
   } finally {
     resultCache.clear();
     await backends[Symbol.asyncDispose]();
