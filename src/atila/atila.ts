@@ -27,7 +27,7 @@ import { markLive } from "../middleware/compression.ts";
 import { type Wac, wac } from "../was/wac.ts";
 import { encodeResponse } from "../wire/xmlrpc.ts";
 import type { ArgumentDefaults, ArgumentsOf, StandardSchema, Values } from "./arguments.ts";
-import { type BodyContent, discardBody, isLive, isStatic, streamOf } from "./body.ts";
+import { type BodyContent, isLive, isStatic, streamOf } from "./body.ts";
 import { AppClient } from "./client.ts";
 import { Answers, type FuturesResponse } from "./futures_response.ts";
 import { type AppConfig, createConfig } from "./config.ts";
@@ -46,7 +46,13 @@ import {
 import { checkKey, type SecureKey } from "./key_ring.ts";
 import { readBody, releaseLater } from "./read_body.ts";
 import { mediaTypeOf } from "./request.ts";
-import { ApiContainer, Reply, type ResponseState, wantsFault } from "./response.ts";
+import {
+  ApiContainer,
+  discardReturned,
+  Reply,
+  type ResponseState,
+  wantsFault,
+} from "./response.ts";
 import {
   type AnyHandler,
   createRoute,
@@ -882,9 +888,7 @@ function completionOf(completed: Promise<void> | undefined): Promise<Completion>
 
 /** Closes what a handler returned when something else is sent in its place. */
 function discard(was: AtilaWas, returned: unknown): void {
-  const body = returned instanceof Reply ? returned.body : returned;
-  const closed = body instanceof Response ? body.body?.cancel() : discardBody(body);
-  closed?.catch((error) => was.traceback(error));
+  discardReturned(returned).catch((error) => was.traceback(error));
 }
 
 /** Whether the body is of one of these types. A question, such as a preflight, brings none. */

@@ -11,7 +11,7 @@ import { HttpError } from "../core/errors.ts";
 import { checkHeader } from "../core/header_value.ts";
 import { httpDate } from "../core/http_date.ts";
 import { parseStatus, type Status, type StatusLike } from "../core/status.ts";
-import type { BodyContent } from "./body.ts";
+import { type BodyContent, discardBody } from "./body.ts";
 import { faultMembers, type FaultOptions } from "./fault.ts";
 import { setTrailer } from "./trailers.ts";
 
@@ -439,6 +439,13 @@ export function createResponse(owner: ResponseOwner): AtilaResponse {
   const response = Object.setPrototypeOf(respond, ResponseMethods.prototype) as AtilaResponse;
   (response as { owner: ResponseOwner }).owner = owner;
   return response;
+}
+
+/** Closes what a handler returned when something else is sent in its place. */
+export async function discardReturned(returned: unknown): Promise<void> {
+  const body = returned instanceof Reply ? returned.body : returned;
+  if (body instanceof Response) await body.body?.cancel();
+  else await discardBody(body);
 }
 
 /** Whether a client that failed wants data rather than a page. */

@@ -4,11 +4,13 @@
  * @module
  */
 
+import { HttpError } from "../core/errors.ts";
 import type { ArgumentDefaults, ArgumentsOf, StandardSchema } from "./arguments.ts";
 import type { Atila, RouteHandler } from "./atila.ts";
 import type { AppConfig } from "./config.ts";
 import { type FailedHook, isAnswer, type RequestHook } from "./hooks.ts";
 import { dirname, fromFileUrl, resolve } from "./path.ts";
+import { discardReturned } from "./response.ts";
 import type { AnyHandler, Guard, RouteOptions } from "./route.ts";
 import { createTemplates, type TemplateEngine } from "./templates/engine.ts";
 import type { AtilaWas } from "./was.ts";
@@ -216,13 +218,25 @@ export class Atilary {
         if (isAnswer(answer)) return answer;
       }
       const body = await next(was, args);
-      for (const hook of this.#finish) await hook(was);
+      try {
+        for (const hook of this.#finish) await hook(was);
+      } catch (error) {
+        discardReturned(body).catch((inner) => was.traceback(inner));
+        throw error;
+      }
       return body;
     } catch (error) {
+      if (this.#failed.length > 0) {
+        // As in the app: what was set belongs to a response that will not be sent.
+        was.discardVisit();
+        was.resetResponse();
+      }
       for (const hook of this.#failed) {
         try {
           const answer = await hook(was, error);
-          if (isAnswer(answer)) return answer;
+          if (!isAnswer(answer)) continue;
+          if (!(error instanceof HttpError) || error.status >= 500) was.traceback(error);
+          return answer;
         } catch (inner) {
           was.traceback(inner);
         }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Atila, Atilary, type AtilaWas } from "../../src/atila/mod.ts";
 import { HttpError } from "../../src/core/errors.ts";
+import { wac } from "../../src/was/wac.ts";
 
 const here = import.meta.url;
 
@@ -199,4 +200,41 @@ Deno.test("HOOK-21 what a hook of a part returns is the response", async () => {
   assert.equal((await client.get("/p/no")).statusCode, 410);
   gate = "stopped";
   assert.equal((await client.get("/p/ok")).text, "stopped");
+});
+
+Deno.test("HOOK-03 HOOK-21 a failed hook of a part answers from the start, and the error is logged", async () => {
+  const app = new Atila(here);
+  const part = new Atilary();
+  const traced: string[] = [];
+  let closed = 0;
+  part.failedRequest(() => "sorry");
+  part.finishRequest((was) => {
+    if (was.request.path.endsWith("/stream")) throw new Error("the hook broke");
+  });
+  part.route("/bug", (was) => {
+    was.response.setStatus(201);
+    was.cookie.set("a", "1");
+    throw new Error("bug");
+  });
+  part.route("/backend", (was) => was.response.throw(502, "no backend"));
+  part.route("/conflict", (was) => was.response.throw(409));
+  part.route("/stream", () => ({ read: () => "x", close: () => void closed++ }));
+  app.mount(part, "/p");
+  const before = wac.logger;
+  const log = {
+    log: () => {},
+    trace: (error: unknown) => void traced.push((error as Error).message),
+  };
+  wac.logger = { ...before, get: () => log } as unknown as typeof before;
+  try {
+    const client = app.makeClient();
+    for (const path of ["/p/bug", "/p/backend", "/p/conflict", "/p/stream"]) {
+      const { statusCode, text, headers } = await client.get(path);
+      assert.deepEqual([statusCode, text, headers.get("set-cookie")], [200, "sorry", null], path);
+    }
+  } finally {
+    wac.logger = before;
+  }
+  assert.deepEqual(traced, ["bug", "no backend", "the hook broke"]);
+  assert.equal(closed, 1, "what was not sent is closed");
 });
