@@ -122,6 +122,29 @@ Deno.test({
 });
 
 Deno.test({
+  name: "DB-05 WAIT is asked after something that came after the writes of others",
+  ignore: noRedis,
+  fn: async () => {
+    await using server = await startRedis();
+    await using client = new RedisClient();
+    const target: DatabaseTarget = {
+      ...{ host: "127.0.0.1", port: server.port, node: server.address },
+      ...{ user: undefined, password: "", database: "", tls: false },
+    };
+    const ask = (...command: [string, ...string[]]) =>
+      client.send(target, command, AbortSignal.timeout(20_000));
+    await ask("wait", "0", "0");
+    await ask("config", "resetstat");
+    for (let i = 0; i < 20; i++) assert.equal((await ask("wait", "0", "0")).data, 0);
+    const [, pings] = /cmdstat_ping:calls=(\d+)/.exec(
+      (await ask("info", "commandstats")).data as string,
+    ) ?? [];
+    // without it the server would compare with the command before, which was another WAIT
+    assert.ok(Number(pings) >= 20, pings);
+  },
+});
+
+Deno.test({
   name: "DB-05 bytes of Redis come back as bytes",
   ignore: noRedis,
   fn: async () => {

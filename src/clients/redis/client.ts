@@ -301,7 +301,8 @@ export class RedisClient implements Client {
       if (this.#closed) throw new Error(`Cannot ask ${nameOf(target)}: the client is closed`);
       for (;;) {
         ({ connection } = await server.pool.lease(signal));
-        if (!isStale(connection)) break;
+        // WAIT counts for what was written before the last command on its own connection
+        if (!isStale(connection) && !/^wait/i.test(command[0])) break;
         try {
           if (await connection.isThere(signal)) break;
         } catch (error) {
