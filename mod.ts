@@ -138,6 +138,7 @@ export { setWasClass, Was } from "./src/was/was.ts";
 export { type Wac, wac } from "./src/was/wac.ts";
 export { Future } from "./src/was/future.ts";
 export type {
+  Asked,
   Cacheable,
   DispatchOptions,
   FutureInit,

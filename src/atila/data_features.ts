@@ -6,7 +6,16 @@
 
 import type { SqlDialect } from "../clients/sql/conditions.ts";
 import { SqlMaps } from "../clients/sql/maps.ts";
+import {
+  type Alias,
+  type AliasOptions,
+  AliasRegistry,
+  type AliasType,
+  appAliases,
+  type OrmType,
+} from "../was/aliases.ts";
 import type { ModelChange, ModelEvents } from "../was/model_events.ts";
+import type { OrmConfig } from "../was/orm_config.ts";
 import { declaredKeys } from "../was/shared.ts";
 import { resolve } from "../core/file_path.ts";
 import { type AuthAdapter, checkAdapter } from "./foreign_auth.ts";
@@ -40,9 +49,44 @@ export abstract class DataFeatures {
   #maps: SqlMaps | undefined;
   #directory = "sqlmaps";
   #adapter: AuthAdapter | undefined;
+  #aliases: AliasRegistry | undefined;
 
   /** The service object for announcements outside of requests. @internal */
   protected abstract announcer(): Announcer;
+
+  /**
+   * Names a group of backend servers for this app alone. Its name goes before the same one of the
+   * service; the first definition counts.
+   *
+   * @throws {TypeError} for a bad name, type, member or option.
+   */
+  alias(
+    name: string,
+    type: AliasType,
+    members: string | readonly string[],
+    options?: AliasOptions,
+  ): Alias;
+  /** The same of what the settings of an ORM connect to. @throws {TypeError} */
+  alias(
+    name: string,
+    type: OrmType,
+    settings: string | OrmConfig,
+    options?: AliasOptions,
+  ): Alias;
+  alias(
+    name: string,
+    type: AliasType | OrmType,
+    members: string | readonly string[] | OrmConfig,
+    options?: AliasOptions,
+  ): Alias {
+    if (this.#aliases === undefined) appAliases.add(this.#aliases = new AliasRegistry());
+    return this.#aliases.define(name, type as AliasType, members as string, options);
+  }
+
+  /** Aliases of the app; `undefined` when it has none. @internal */
+  get aliases(): AliasRegistry | undefined {
+    return this.#aliases;
+  }
 
   /**
    * Chooses the database `was.sql` writes for, and the directory of statement files, relative to

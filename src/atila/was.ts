@@ -9,6 +9,7 @@ import type { StatusLike } from "../core/status.ts";
 import type { SqlDialect } from "../clients/sql/conditions.ts";
 import type { SqlMaps } from "../clients/sql/maps.ts";
 import type { Revocations } from "../store/revocations.ts";
+import type { AliasRegistry } from "../was/aliases.ts";
 import { revocations } from "../was/revocations.ts";
 import { Was } from "../was/was.ts";
 import { type AppDirectory, directoryOf } from "./app_directory.ts";
@@ -85,6 +86,11 @@ export class AtilaWas extends Was {
   /** Content types of requests whose options name none, from `app.config.defaultRequestType`. */
   protected override get defaultRequestType(): readonly [string, string] | undefined {
     return this.app.config.defaultRequestType;
+  }
+
+  /** Aliases of the app. */
+  protected override get appAliases(): AliasRegistry | undefined {
+    return this.app.aliases;
   }
 
   /** Statements in files of the app. */

@@ -303,6 +303,9 @@ export class AliasRegistry {
 /** The aliases every app of the service sees. */
 export const aliases: AliasRegistry = new AliasRegistry();
 
+/** The aliases of the apps that have some of their own, for whoever looks after all of them. @internal */
+export const appAliases: Set<AliasRegistry> = new Set();
+
 /**
  * Names a group of backend servers for all apps. First definition of a name wins.
  *

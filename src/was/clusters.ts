@@ -5,7 +5,7 @@
  */
 
 import type { MemberStatus, RepeatCounts } from "../net/balancer.ts";
-import { type Alias, aliases, type AliasRegistry, type AliasType } from "./aliases.ts";
+import { type Alias, aliases, type AliasRegistry, type AliasType, appAliases } from "./aliases.ts";
 
 /** What is known of a group in this worker. */
 export interface ClusterStatus {
@@ -55,28 +55,29 @@ export class Cluster {
   }
 }
 
-/** The groups of the service, by alias. */
+/** The groups of the service and of its apps, by alias. */
 export class Clusters {
-  readonly #registry: AliasRegistry;
-
-  /** Takes the aliases of the service, or of an app. */
-  constructor(registry: AliasRegistry = aliases) {
-    this.#registry = registry;
-  }
-
-  /** The group of an alias, with or without its `@`; `undefined` when there is none. */
+  /** The group of an alias, with or without its `@`; those of the service first. */
   get(name: string): Cluster | undefined {
-    const alias = this.#registry.get(name);
-    return alias && new Cluster(alias);
+    for (const registry of registries()) {
+      const alias = registry.get(name);
+      if (alias !== undefined) return new Cluster(alias);
+    }
+    return undefined;
   }
 
   /** Names of all groups. */
   names(): string[] {
-    return this.#registry.names();
+    return registries().flatMap((registry) => registry.names());
   }
 
   /** What is known of all groups. */
   status(): ClusterStatus[] {
-    return this.#registry.all().map((alias) => new Cluster(alias).status());
+    return registries().flatMap((registry) => registry.all())
+      .map((alias) => new Cluster(alias).status());
   }
+}
+
+function registries(): AliasRegistry[] {
+  return [aliases, ...appAliases];
 }

@@ -6,7 +6,7 @@
  */
 
 import { BackendError } from "../core/errors.ts";
-import type { Alias, AliasRegistry } from "./aliases.ts";
+import { type Alias, type AliasRegistry, appAliases } from "./aliases.ts";
 import { backends } from "./backend_clients.ts";
 
 /** Makes the error of a failed request name its alias. */
@@ -41,7 +41,8 @@ export function watchHealth(alias: Alias): void {
   });
 }
 
-/** Starts the health checks of all aliases that have some. */
+/** Starts the health checks of all aliases that have some, those of apps included. */
 export function watchAll(registry: AliasRegistry): void {
-  for (const alias of registry.all()) watchHealth(alias);
+  const all = [registry, ...appAliases].flatMap((one) => one.all());
+  for (const alias of all) watchHealth(alias);
 }

@@ -15,8 +15,9 @@ import type { MapFuture } from "./map_future.ts";
 import type { Result } from "./result.ts";
 import type { Results } from "./results.ts";
 
-/** What can be among tasks. */
-export type Task = Future | MapFuture;
+/** What can be among tasks, whatever the data. */
+// deno-lint-ignore no-explicit-any -- a future of one kind of data is none of unknown data
+export type Task = Future<any> | MapFuture<any>;
 
 /** Futures with a common deadline and common cache options. Go through them, or take one by `at`. */
 export class Tasks implements Iterable<Task>, PromiseLike<(Result | Results)[]> {

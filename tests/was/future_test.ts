@@ -336,3 +336,9 @@ await new Future(() => Promise.resolve(outcome as never), init as never);`,
     await Deno.remove(file);
   }
 });
+
+Deno.test("RES-19 futures of data of any type are tasks", async () => {
+  const numbers = futureOf<number[]>(outcomeOf([1, 2])).future;
+  const rows = futureOf<{ id: number }[]>(outcomeOf([{ id: 7 }])).future;
+  deepEqual(await new Tasks([numbers, rows]).one(), [1, { id: 7 }]);
+});
