@@ -6,6 +6,7 @@
 
 import assert from "node:assert/strict";
 import type { RequestContext } from "../../src/core/context.ts";
+import { HttpError } from "../../src/core/errors.ts";
 import type { Handler } from "../../src/core/handler.ts";
 import {
   ask,
@@ -266,6 +267,46 @@ export function frontSuite(kind: "fast" | "edge"): void {
           return true;
         },
       );
+    }
+  });
+
+  test("HTTP-37 HTTP-35 reading the body of a client that has left is its own fault, a 400", async () => {
+    const ways = ["text", "json", "bytes", "arrayBuffer", "blob", "formData", "reader"] as const;
+    const failed = new Map<string, unknown>();
+    let arrived = Promise.withResolvers<void>();
+    let ended = Promise.withResolvers<void>();
+    await using server = await startTestFront(kind, async (req, ctx) => {
+      const way = ctx.path.slice(1) as typeof ways[number];
+      arrived.resolve();
+      try {
+        await (way === "reader" ? Array.fromAsync(req.body!) : req[way]());
+      } catch (error) {
+        failed.set(`${failed.size} ${way}`, error);
+      }
+      ended.resolve();
+      return new Response("x");
+    });
+    const type = "Content-Type: application/x-www-form-urlencoded";
+    for (const way of ways) {
+      for (
+        const [header, start] of [
+          ["Content-Length: 50", "a=b"],
+          ["Content-Length: 500000", "a".repeat(5000)],
+          ["Transfer-Encoding: chunked", "3\r\na=b\r\n"],
+        ]
+      ) {
+        arrived = Promise.withResolvers();
+        ended = Promise.withResolvers();
+        using client = await RawClient.connect(server.port);
+        await client.send(`POST /${way} HTTP/1.1\r\n${HOST}${type}\r\n${header}\r\n\r\n${start}`);
+        await arrived.promise;
+        client.close();
+        await ended.promise;
+      }
+    }
+    assert.equal(failed.size, 3 * ways.length);
+    for (const [way, error] of failed) {
+      assert.ok(error instanceof HttpError && error.status === 400, `${way}: ${error}`);
     }
   });
 

@@ -1,6 +1,6 @@
 /**
  * Request bodies on the `fast` front, which has no timeouts of its own: reading one fails when the
- * client stops sending.
+ * client stops sending. What the runtime says of a client that has left is nobody's fault here.
  *
  * @module
  */
@@ -115,6 +115,15 @@ function stalledError(): HttpError {
   });
 }
 
+/**
+ * The error of a failed read. The runtime tells of a client that has gone by one of the system's errors,
+ * which would be a fault of the server; all else, such as a body that is no JSON, is the app's to judge.
+ */
+function blame(error: unknown): unknown {
+  if (!(error instanceof Error) || !Object.hasOwn(Deno.errors, error.name)) return error;
+  return new HttpError(400, "The body of the request ended early", { cause: error });
+}
+
 /** Reads the guarded stream to its end in one of the platform's ways. */
 async function viaStream<T>(req: Request, read: (res: Response) => Promise<T>): Promise<T> {
   const type = req.headers.get("content-type");
@@ -137,7 +146,7 @@ function deadline<T>(req: Request, reading: Promise<T>): Promise<T> {
       },
     };
     guard.watch.add(transfer);
-    reading.then(resolve, reject).finally(() => {
+    reading.then(resolve, (error) => reject(blame(error))).finally(() => {
       guard.watch.remove(transfer);
       guard.over();
     });
@@ -179,7 +188,7 @@ class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer, LeavableB
       }
     } catch (error) {
       this.#guard.over();
-      if (this.#controller !== undefined) controller.error(error);
+      if (this.#controller !== undefined) controller.error(blame(error));
       this.#controller = undefined;
     } finally {
       this.#guard.watch.remove(this);
