@@ -34,6 +34,7 @@ import { type AppConfig, createConfig } from "./config.ts";
 import type { EventHandler } from "./events.ts";
 import { AppFeatures } from "./features.ts";
 import {
+  checkHook,
   type FailedHook,
   isAnswer,
   type RequestHook,
@@ -147,7 +148,9 @@ export class Atila extends AppFeatures implements MountedApp {
    */
   constructor(module: string) {
     super();
-    if (typeof module !== "string" || module === "") {
+    if (
+      typeof module !== "string" || module === "" || /^(?!file:)[a-z][a-z\d+.-]+:/i.test(module)
+    ) {
       throw new TypeError("new Atila(…) takes import.meta.url or the path of a file");
     }
     this.file = module.startsWith("file:") ? fromFileUrl(module) : resolve(module);
@@ -443,6 +446,7 @@ export class Atila extends AppFeatures implements MountedApp {
   /** Makes the page for a status. Clients that accept JSON get a fault instead. */
   errorHandler(status: StatusLike, handler: ErrorHandler): ErrorHandler {
     const { code } = parseStatus(status);
+    checkHook(handler);
     const before = this.#errorHandlers.get(code);
     scopeOf(this)?.onEnd(() => {
       if (before === undefined) this.#errorHandlers.delete(code);
@@ -454,6 +458,7 @@ export class Atila extends AppFeatures implements MountedApp {
 
   /** Makes the page for every other status. */
   defaultErrorHandler(handler: ErrorHandler): ErrorHandler {
+    checkHook(handler);
     const before = this.#defaultErrorHandler;
     scopeOf(this)?.onEnd(() => this.#defaultErrorHandler = before);
     this.#defaultErrorHandler = handler;

@@ -51,6 +51,7 @@ export class Hooks {
 
   /** Adds a hook to a list; with a scope, until that ends. */
   add<H>(hooks: H[], hook: H, scope?: Scope): void {
+    checkHook(hook);
     hooks.push(hook);
     if (this.#pinned !== undefined && (hooks as unknown[]) === this.teardown) {
       hooks.splice(hooks.indexOf(this.#pinned as H), 1);
@@ -67,6 +68,11 @@ export class Hooks {
     this.#pinned = hook;
     this.teardown.push(hook);
   }
+}
+
+/** Refuses what could not be called when its time comes. @throws {TypeError} */
+export function checkHook(hook: unknown): void {
+  if (typeof hook !== "function") throw new TypeError(`A hook is a function, not ${String(hook)}`);
 }
 
 /** Whether a hook answered instead of the handler. */
@@ -87,6 +93,7 @@ export function transparent(wrap: Guard): TransparentGuard {
 
 /** Guard that runs functions in order before a handler; the first non-null return is the response. */
 export function runBefore(...hooks: RequestHook[]): TransparentGuard {
+  hooks.forEach(checkHook);
   return transparent((next) => async (was, args) => {
     for (const hook of hooks) {
       const answer = await hook(was);
@@ -98,6 +105,7 @@ export function runBefore(...hooks: RequestHook[]): TransparentGuard {
 
 /** Guard that runs functions in order after a handler; what they return is ignored. */
 export function runAfter(...hooks: RequestHook[]): TransparentGuard {
+  hooks.forEach(checkHook);
   return transparent((next) => async (was, args) => {
     const body = await next(was, args);
     for (const hook of hooks) await hook(was);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isPlainObject } from "../core/plain_object.ts";
 import {
   type ArgumentDefaults,
   type Binder,
@@ -156,11 +157,7 @@ export function createRoute(
 ): Route {
   const where = `route(${JSON.stringify(text)})`;
   if (typeof handler !== "function") throw new TypeError(`${where}: the handler is not a function`);
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.includes(name)) {
-      throw new TypeError(`${where}: unknown option "${name}"; known are ${KNOWN.join(", ")}`);
-    }
-  }
+  checkOptions(where, options);
   const methods = options.methods?.map((method) => method.toUpperCase());
   for (const method of methods ?? []) {
     if (!METHODS.includes(method)) {
@@ -174,7 +171,13 @@ export function createRoute(
     ? authenticating.get(guarded)
     : options.authenticate;
   checkAuthenticate(where, authenticate);
-  const run = (options.use ?? []).reduceRight<AnyHandler>((next, guard) => guard(next), handler);
+  const run = (options.use ?? []).reduceRight<AnyHandler>((next, guard, i) => {
+    const guarded = guard(next);
+    if (typeof guarded === "function") return guarded;
+    throw new TypeError(
+      `${where}: guard ${i} gave no handler: it returns what is called in its place`,
+    );
+  }, handler);
   return {
     rule,
     methods,
@@ -185,7 +188,7 @@ export function createRoute(
       name: options.name ?? (handler.name || undefined),
       rule: text,
       methods,
-      contentTypes: options.contentTypes?.map((type) => type.toLowerCase()),
+      contentTypes: options.contentTypes?.map((type) => type.split(";")[0]!.trim().toLowerCase()),
       defaults: args === undefined || isSchema(args) ? undefined : args,
       stream: options.stream ?? false,
       schema: isSchema(args) ? args : undefined,
@@ -197,6 +200,34 @@ export function createRoute(
       part: partOf(options.use),
     },
   };
+}
+
+/** Finds what would otherwise come out with the first request, or never. @throws {TypeError} */
+function checkOptions(where: string, options: RouteOptions): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`${where}: the options are not an object`);
+  }
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.includes(name)) {
+      throw new TypeError(`${where}: unknown option "${name}"; known are ${KNOWN.join(", ")}`);
+    }
+  }
+  const { name, methods, contentTypes, use, args } = options;
+  if (name !== undefined && (typeof name !== "string" || name === "")) {
+    throw new TypeError(`${where}: the name is not a text`);
+  }
+  for (const [what, list] of Object.entries({ methods, contentTypes })) {
+    if (list === undefined) continue;
+    if (!Array.isArray(list) || list.length === 0 || list.some((one) => typeof one !== "string")) {
+      throw new TypeError(`${where}: ${what} is a list of texts with at least one`);
+    }
+  }
+  if (use !== undefined && !(Array.isArray(use) && use.every((one) => typeof one === "function"))) {
+    throw new TypeError(`${where}: use is a list of guards, which are functions`);
+  }
+  if (args !== undefined && !isSchema(args) && !isPlainObject(args)) {
+    throw new TypeError(`${where}: args is a record of defaults, or a validator`);
+  }
 }
 
 /** The path that also reaches a route whose single, last parameter has a default; `undefined` otherwise. */

@@ -8,7 +8,7 @@ import { HttpError } from "../core/errors.ts";
 import type { ArgumentDefaults, ArgumentsOf, StandardSchema } from "./arguments.ts";
 import type { Atila, RouteHandler } from "./atila.ts";
 import type { AppConfig } from "./config.ts";
-import { type FailedHook, isAnswer, type RequestHook } from "./hooks.ts";
+import { checkHook, type FailedHook, isAnswer, type RequestHook } from "./hooks.ts";
 import { dirname, fromFileUrl, resolve } from "./path.ts";
 import { discardReturned } from "./response.ts";
 import type { AnyHandler, Guard, RouteOptions } from "./route.ts";
@@ -133,24 +133,28 @@ export class Atilary {
 
   /** Runs before the handlers of this part. What it returns, unless null, is the response. */
   beforeRequest(hook: RequestHook): RequestHook {
+    checkHook(hook);
     this.#before.push(hook);
     return hook;
   }
 
   /** Runs after a handler of this part succeeded. */
   finishRequest(hook: RequestHook): RequestHook {
+    checkHook(hook);
     this.#finish.push(hook);
     return hook;
   }
 
   /** Runs after an error in this part. What it returns, unless null, becomes the response. */
   failedRequest(hook: FailedHook): FailedHook {
+    checkHook(hook);
     this.#failed.push(hook);
     return hook;
   }
 
   /** Runs last in this part, after success and failure. */
   teardownRequest(hook: RequestHook): RequestHook {
+    checkHook(hook);
     this.#teardown.push(hook);
     return hook;
   }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Atila, type AtilaWas } from "../../src/atila/mod.ts";
+import { Atila, Atilary, type AtilaWas } from "../../src/atila/mod.ts";
 import type { LifecyclePhase } from "../../src/core/app.ts";
 import { HttpError } from "../../src/core/errors.ts";
 import { type Wac, wac } from "../../src/was/wac.ts";
@@ -45,6 +45,27 @@ Deno.test("HOOK-01 what a before hook returns is the response: no handler, no fi
   app.beforeRequest((was: AtilaWas) => was.response("403 Forbidden", "no"));
   const refused = await client.get("/ok");
   assert.deepEqual([refused.statusCode, refused.text], [403, "no"]);
+});
+
+Deno.test("HOOK-01 HOOK-06 HOOK-07 HOOK-11 TPL-14 TPL-15 what is no function is refused at once", () => {
+  const app = new Atila(here);
+  const part = new Atilary();
+  const none = undefined as never;
+  for (
+    const register of [
+      () => app.beforeRequest(none),
+      () => app.finishRequest(none),
+      () => app.failedRequest(none),
+      () => app.teardownRequest("x" as never),
+      () => app.mounted(none),
+      () => app.runBefore(() => {}, none),
+      () => app.runAfter(none),
+      () => app.errorHandler(404, "page" as never),
+      () => app.defaultErrorHandler(none),
+      () => part.beforeRequest(none),
+      () => part.teardownRequest(none),
+    ]
+  ) assert.throws(register, /A hook is a function, not (undefined|x|page)/);
 });
 
 Deno.test("HOOK-03 a failed hook sees the error and may answer for it", async () => {

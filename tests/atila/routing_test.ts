@@ -64,6 +64,39 @@ Deno.test("ATL-10 a rule starts with a slash, and the handler comes back unchang
   assert.throws(() => app.route("/", { methods: ["FETCH"] }, hello), /unknown method "FETCH"/);
 });
 
+Deno.test("ATL-10 ATL-12 ATL-13 ATL-19 ATL-28 options that cannot work are refused with the rule", () => {
+  const app = new Atila(here);
+  const cases: [options: unknown, message: RegExp][] = [
+    [null, /the options are not an object/],
+    [{ name: 5 }, /the name is not a text/],
+    [{ methods: "GET" }, /methods is a list/],
+    [{ methods: [] }, /methods is a list/],
+    [{ contentTypes: "text/xml" }, /contentTypes is a list/],
+    [{ use: () => {} }, /use is a list of guards/],
+    [{ use: [app.loginRequired, undefined] }, /use is a list of guards/],
+    [{ use: [() => undefined] }, /guard 0 gave no handler/],
+    [{ args: "id" }, /args is a record/],
+    [{ args: ["id"] }, /args is a record/],
+    [{ args: () => {} }, /args is a record/],
+  ];
+  for (const [options, message] of cases) {
+    assert.throws(() => app.route("/x", options as never, () => ""), (error) => {
+      assert(error instanceof TypeError);
+      assert.match(error.message, message);
+      assert.match(error.message, /^route\("\/x"\): /);
+      return true;
+    });
+  }
+  assert.equal(app.routes.length, 0);
+});
+
+Deno.test("ATL-01 an app is made of a file", () => {
+  for (const module of ["", "https://example.com/app.ts", "npm:app", new URL(here), undefined]) {
+    assert.throws(() => new Atila(module as string), TypeError);
+  }
+  assert.equal(new Atila("/srv/app.ts").home, "/srv");
+});
+
 Deno.test("ATL-10 ATL-12 one rule per method, others get 405 with Allow", async () => {
   const app = new Atila(here);
   app.route("/pets", { methods: ["GET"] }, () => "list");
@@ -153,7 +186,7 @@ Deno.test("ATL-11 names identify handlers, the last one wins with a warning", ()
 
 Deno.test("ATL-13 content types are compared without parameters", async () => {
   const app = new Atila(here);
-  app.route("/xml", { contentTypes: ["text/xml"] }, () => "ok");
+  app.route("/xml", { contentTypes: ["Text/XML; charset=utf-8"] }, () => "ok");
   const client = app.makeClient();
   const send = (type: string) => client.post("/xml", "<a/>", { headers: { "content-type": type } });
   assert.equal((await send("text/xml; charset=utf-8")).statusCode, 200);
