@@ -1,4 +1,7 @@
-/** A Hono app, a plain function and static files side by side; all may ask backends through `was`. */
+/**
+ * A Hono app (/api/hello), a plain function (/now) and static files (/about.html) side by side; all may
+ * ask backends through `was`.
+ */
 
 import { Hono } from "hono";
 import * as skitai from "@skitai/skitai";

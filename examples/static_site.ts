@@ -1,4 +1,7 @@
-/** A static site: entity tags, ranges, compression and caching headers come with the mount. */
+/**
+ * A static site: entity tags, ranges, compression and caching headers come with the mount. One of its
+ * pages is http://127.0.0.1:5000/about.html.
+ */
 
 import * as skitai from "@skitai/skitai";
 

@@ -1,4 +1,7 @@
-/** Two sites in one server, chosen by the host that was asked for; each is a script of its own. */
+/**
+ * Two sites in one server, chosen by the host that was asked for; each is a script of its own:
+ * `curl -H 'Host: shop.example.com' http://127.0.0.1:5000/`.
+ */
 
 import * as skitai from "@skitai/skitai";
 

@@ -244,7 +244,8 @@ export function setMaxAge(path: string, value: number): void {
 
 /**
  * Speaks TLS only, HTTP/2 and HTTP/1.1 by ALPN. Without a key file the key stands in the certificate
- * file; the passphrase is for an encrypted key. The files are read when the service starts.
+ * file; the passphrase is for an encrypted key. The files are read when the service starts; relative
+ * paths start at the directory of the start script.
  */
 export function enableSsl(certFile: string, keyFile?: string, passphrase?: string): void {
   if (typeof certFile !== "string" || certFile === "") {

@@ -6,6 +6,7 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { asError, ConfigError } from "../core/errors.ts";
+import { resolve } from "../core/file_path.ts";
 import type { TlsMaterial } from "./front.ts";
 import type { SslSpec } from "./service.ts";
 
@@ -48,7 +49,8 @@ function read(file: string): string {
       : error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable
       ? "no permission to read it"
       : `cannot be read: ${asError(error).message}`;
-    throw new ConfigError(file, problem, { cause: error });
+    // A relative path starts at the start script, which is not always where its user looks.
+    throw new ConfigError(resolve(file), problem, { cause: error });
   }
 }
 

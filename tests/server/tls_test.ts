@@ -223,3 +223,11 @@ for (const front of ["fast", "edge"] as const) {
 function start(workshop: Workshop, setup: FrontServiceSetup): ServiceProcess {
   return workshop.start(SCRIPT, { env: { FRONT_TEST: JSON.stringify(setup) } });
 }
+
+Deno.test("HTTP-12 SRV-11 a certificate that is not there is named by where it was looked for", () => {
+  assert.throws(
+    () => loadTls({ certFile: "none.pem", keyFile: undefined, passphrase: undefined }),
+    (error) =>
+      error instanceof ConfigError && error.message === `${Deno.cwd()}/none.pem: no such file`,
+  );
+});
