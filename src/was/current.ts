@@ -32,6 +32,7 @@ export const was: Was = new Proxy(Object.create(Was.prototype) as Was, {
     return Reflect.set(present(), name, value);
   },
   has: (_target, name) => Reflect.has(present(), name),
+  getPrototypeOf: () => Reflect.getPrototypeOf(present()),
   ownKeys: () => Reflect.ownKeys(present()),
   getOwnPropertyDescriptor(_target, name) {
     const found = Reflect.getOwnPropertyDescriptor(present(), name);

@@ -350,10 +350,9 @@ let wasClass: typeof Was = Was;
 
 /** Supplies a subclass to be used from now on. */
 export function setWasClass(cls: typeof Was): void {
-  if (cls !== Was && !(cls.prototype instanceof Was)) {
-    throw new TypeError(
-      `Cannot use ${String(cls?.name ?? cls)} as the class of was: it does not extend Was`,
-    );
+  if (cls !== Was && !(typeof cls === "function" && cls.prototype instanceof Was)) {
+    const given = typeof cls === "function" ? cls.name || "a nameless class" : Deno.inspect(cls);
+    throw new TypeError(`Cannot use ${given} as the class of was: it does not extend Was`);
   }
   wasClass = cls;
   detached = undefined;

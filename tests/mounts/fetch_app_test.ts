@@ -3,6 +3,7 @@ import type { FetchInfo } from "../../src/core/app.ts";
 import { createContext, type RequestContext, runningContext } from "../../src/core/context.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { ForeignApp, isFetchApp } from "../../src/mounts/fetch_app.ts";
+import { was } from "../../src/was/current.ts";
 import { currentWas, setWasClass, Was } from "../../src/was/was.ts";
 import { tableOf } from "../_support/mounts.ts";
 
@@ -199,7 +200,21 @@ Deno.test("EXT-06 a subclass of the service object may be supplied", async () =>
   try {
     const app = new ForeignApp(() => new Response((currentWas() as MyWas).tenant));
     assert.equal(await (await call(app, "/x/y")).text(), "tenant of /x/y");
-    assert.throws(() => setWasClass(class {} as unknown as typeof Was), TypeError);
+    const typed = new ForeignApp(() => new Response(was instanceof MyWas ? was.tenant : "none"));
+    assert.equal(await (await call(typed, "/z")).text(), "tenant of /z");
+    for (
+      const [wrong, name] of [
+        [class {}, "a nameless class"],
+        [class Other {}, "Other"],
+        [undefined, "undefined"],
+        [{}, "{}"],
+      ] as const
+    ) {
+      assert.throws(
+        () => setWasClass(wrong as unknown as typeof Was),
+        new TypeError(`Cannot use ${name} as the class of was: it does not extend Was`),
+      );
+    }
   } finally {
     setWasClass(Was);
   }

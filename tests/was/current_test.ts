@@ -60,7 +60,7 @@ Deno.test("WAS-01 a subclass is used for requests from when it is set", () => {
     within(ctxOf("A"), () => {
       equal((was as Other).session, "of Atila");
     });
-    ok(Object.getPrototypeOf(was) === Was.prototype);
+    ok(was instanceof Other);
     throws(() => setWasClass(Date as never), /does not extend Was/);
   } finally {
     setWasClass(Was);
