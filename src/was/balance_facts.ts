@@ -14,6 +14,9 @@ interface Answering {
   traceback(error: unknown): void;
 }
 
+/** Cookies a request was given for balancing: what it asks next is asked as if it had brought them. */
+const given = new WeakMap<RequestContext, Map<string, string>>();
+
 /** The facts of a request. Cookies can be given only where there is a response to give them with. */
 export function factsOf(ctx: RequestContext, was: object): BalanceFacts {
   const answering = was as Answering;
@@ -22,8 +25,11 @@ export function factsOf(ctx: RequestContext, was: object): BalanceFacts {
   return {
     address: ctx.remoteAddr,
     header,
-    cookie: (name) => cookieOf(header("cookie"), name),
+    cookie: (name) => given.get(ctx)?.get(name) ?? cookieOf(header("cookie"), name),
     setCookie(name, value) {
+      const own = given.get(ctx);
+      if (own === undefined) given.set(ctx, new Map([[name, value]]));
+      else own.set(name, value);
       const secure = ctx.scheme === "https" ? "; Secure" : "";
       try {
         answering.response?.setHeaders?.([

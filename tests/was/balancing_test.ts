@@ -376,6 +376,10 @@ Deno.test({
       assert.equal(await next.get(), port);
       assert.deepEqual(next.given, [], "it has it already");
     }
+    const page = from("10.0.0.3");
+    const ports = await Promise.all([page.get(), page.get(), page.get(), page.get()]);
+    assert.equal(new Set(ports).size, 1, "the first page of a visitor comes from one member too");
+    assert.equal(page.given.length, 1);
   },
 });
 
