@@ -163,6 +163,7 @@ export class Http1ResponseParser {
     const end = endOfHead(all, Math.max(0, kept - 3));
     if (end === -1) {
       checkStart(all);
+      checkLines(all, kept);
       if (this.#headerBytes + all.length > this.#maxHeaderBytes) throw this.#tooLarge();
       this.#partial = kept === 0 ? bytes.slice() : all;
       return bytes.length;
@@ -333,6 +334,13 @@ function checkStart(bytes: Uint8Array): void {
     if (bytes[i] !== start.charCodeAt(i)) {
       throw bad(`it starts with ${JSON.stringify(latin1(bytes.subarray(0, 60)))}`);
     }
+  }
+}
+
+/** Fails at a line that ends without CR: the empty line that ends a header may never come then. */
+function checkLines(bytes: Uint8Array, from: number): void {
+  for (let lf = bytes.indexOf(LF, from); lf !== -1; lf = bytes.indexOf(LF, lf + 1)) {
+    if (lf === 0 || bytes[lf - 1] !== CR) throw bad("its header has a bare line feed");
   }
 }
 

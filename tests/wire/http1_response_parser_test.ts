@@ -182,6 +182,20 @@ Deno.test("RES-10 what is not HTTP is refused with 715, wherever it is split", a
   }
 });
 
+Deno.test("RES-10 a header with bare line feeds is refused at once, not when the peer closes", () => {
+  for (const text of ["HTTP/1.1 200 OK\nA: b\n\n", `${OK}A: b\n`, `${OK}\n`, "HTTP/1.1 200 OK\n"]) {
+    const refused = /its header has a bare line feed/;
+    const whole = new Http1ResponseParser();
+    whole.start("GET");
+    throws(() => whole.push(bytesOf(text), () => {}), refused, JSON.stringify(text));
+    const parts = new Http1ResponseParser();
+    parts.start("GET");
+    throws(() => {
+      for (const byte of bytesOf(text)) parts.push(Uint8Array.of(byte), () => {});
+    }, refused);
+  }
+});
+
 Deno.test("RES-10 a response that breaks off is 708 before, 715 within, 700 after the header", () => {
   const text = bytesOf(`${OK}Content-Length: 5\r\n\r\nhello`);
   const body = text.length - 5;
