@@ -101,7 +101,7 @@ export class AtilaRequest {
   /** Path and query as sent. */
   get uri(): string {
     const { path, query } = this.ctx;
-    return query === "" ? path : `${path}?${query}`;
+    return query === "" && !this.#raw.url.endsWith("?") ? path : `${path}?${query}`;
   }
 
   /** Path as sent. */

@@ -237,6 +237,8 @@ export function shortPathOf({ rule, facts }: Route): string | undefined {
   if (rule.segments.at(-1) !== only || !Object.hasOwn(facts.defaults ?? {}, only.name)) {
     return undefined;
   }
+  // What marks an argument that has to be given is no value.
+  if (typeof facts.defaults![only.name] === "symbol") return undefined;
   return `/${rule.segments.slice(0, -1).join("/")}`;
 }
 

@@ -46,6 +46,8 @@ Deno.test("REQ-02 the target as sent, taken apart, broken ones throw", async () 
     query: "?q=2",
     fragment: undefined,
   });
+  assert.equal(await inspect((r) => r.uri, "/a?"), "/a?");
+  assert.equal(await inspect((r) => r.splitUri().query, "/a?"), "?");
   assert.deepEqual(await inspect((r) => r.splitUri(), "/only"), {
     script: "/only",
     params: undefined,

@@ -40,6 +40,20 @@ Deno.test("ATL-02 ATL-03 MNT-25 MNT-26 properties and settings, overridden at mo
   assert.throws(() => app.maxClientBodySize = -1, RangeError);
 });
 
+Deno.test("MNT-26 a single limit of the preferences wins over maxClientBodySize, and is a size", () => {
+  const info = { mountPoint: "/x/", host: "default", name: "x", apps: new Map() };
+  const app = new Atila(here);
+  app.attach({ ...info, pref: { maxClientBodySize: 9, config: { maxMultipartBodySize: 100 } } });
+  const { maxPostBodySize, maxMultipartBodySize, maxUploadFileSize } = app.limits;
+  assert.deepEqual([maxPostBodySize, maxMultipartBodySize, maxUploadFileSize], [9, 100, 9]);
+  for (const wrong of ["10MB", -1, NaN, null]) {
+    assert.throws(
+      () => new Atila(here).attach({ ...info, pref: { config: { maxPostBodySize: wrong } } }),
+      /^ConfigError: mount\("\/x\/"\): config\.maxPostBodySize is a number of bytes, not /,
+    );
+  }
+});
+
 Deno.test("ATL-02 was.app is the app", async () => {
   const app = new Atila(here);
   app.config.title = "mine";
@@ -152,6 +166,14 @@ Deno.test("ATL-12 ATL-14 a rule of its own answers HEAD, whatever was registered
   assert.equal((await client.head("/")).headers.get("x-head"), "own");
   assert.equal((await client.get("/")).text, "get");
   assert.equal((await client.head("/get")).statusCode, 200);
+});
+
+Deno.test("ATL-18 ATL-19 a parameter that has to be given has no short form", async () => {
+  const app = new Atila(here);
+  app.route("/episode/<int:id>", { args: { id: REQUIRED } }, (_was, { id }) => String(id));
+  const client = app.makeClient();
+  assert.equal((await client.get("/episode")).statusCode, 404);
+  assert.equal((await client.get("/episode/5")).text, "5");
 });
 
 Deno.test("ATL-14 ATL-18 an exact rule comes before the short form of another", async () => {
