@@ -65,8 +65,7 @@ export class PgConnection implements Poolable {
   /** Statements the driver has not ended. */
   #running = 0;
   readonly #prepared = new Set<string>();
-  /** The server has said that there was no transaction to end. */
-  #endedNone = false;
+  readonly #end = new StreamEnd();
 
   private constructor(target: DatabaseTarget, socket: Socket) {
     this.#target = target;
@@ -221,14 +220,18 @@ export class PgConnection implements Poolable {
    * @returns true when there was one.
    */
   async rollback(signal: StopSignal): Promise<boolean> {
-    this.#endedNone = false;
+    // the last of them may still be on its way to its end, and news may come behind it
+    for (let i = 0; i < 3 && this.#end.inTransaction === undefined; i++) {
+      await this.run("", [], "simple", signal);
+    }
+    if (this.#end.inTransaction === false) return false;
     await this.run("rollback", [], "simple", signal);
-    return !this.#endedNone;
+    return true;
   }
 
   async #login(driver: Driver, signal: StopSignal): Promise<void> {
     const { host, port, user, password, database } = this.#target;
-    const unguard = guard(this.#socket, this.#target);
+    const unguard = guard(this.#socket, this.#target, this.#end);
     let socket: Socket | undefined = this.#socket;
     const zone = new SessionZone();
     const types = new PgTypes(zone);
@@ -260,10 +263,8 @@ export class PgConnection implements Poolable {
       onparameter: (name: string, value: string) => {
         if (name === "TimeZone") zone.set(value);
       },
-      onnotice: (notice: { code?: string }) => {
-        // there is no transaction in progress
-        if (notice.code === "25P01") this.#endedNone = true;
-      },
+      // the driver would print them
+      onnotice: () => {},
       onclose: () => this.#die(),
       // the driver would connect again by itself, and again; the pool decides that
       socket: async () => {
@@ -485,9 +486,10 @@ const SCRAM = /^r=[^,]+,s=[A-Za-z0-9+/]+=*,i=[1-9]\d{0,5}$/;
 
 /**
  * Keeps from the driver what is not the greeting of a PostgreSQL server: it would wait for the
- * rest of it, or fail where nobody hears. Lasts until the returned function is called.
+ * rest of it, or fail where nobody hears. Lasts until the returned function is called; what came last
+ * is noted for longer.
  */
-function guard(socket: Socket, target: DatabaseTarget): () => void {
+function guard(socket: Socket, target: DatabaseTarget, end: StreamEnd): () => void {
   let active = true;
   let size = 0;
   let rest = new Uint8Array(0);
@@ -520,6 +522,7 @@ function guard(socket: Socket, target: DatabaseTarget): () => void {
     return on(event, (data) => {
       const why = active ? problem(data as Uint8Array) : undefined;
       if (why === undefined) {
+        end.push(data as Uint8Array);
         listener(data);
         return;
       }
@@ -531,6 +534,31 @@ function guard(socket: Socket, target: DatabaseTarget): () => void {
   }) as typeof socket.on;
   return () => active = false;
 }
+
+/**
+ * The end of what the server has sent. After a statement that is the message with which it says that
+ * it is ready, and whether a transaction is open; the driver keeps that to itself.
+ */
+class StreamEnd {
+  readonly #last = new Uint8Array(6);
+
+  /** Takes what came. */
+  push(data: Uint8Array): void {
+    const { length } = this.#last;
+    if (data.length < length) this.#last.copyWithin(0, data.length);
+    this.#last.set(data.subarray(-length), Math.max(0, length - data.length));
+  }
+
+  /** Whether a transaction is open, also one that has failed; `undefined` when that is not known. */
+  get inTransaction(): boolean | undefined {
+    const isReady = READY.every((byte, i) => this.#last[i] === byte);
+    return isReady ? this.#last[5] !== IDLE : undefined;
+  }
+}
+
+/** The message `ReadyForQuery` up to its only value, and that outside of transactions. */
+const READY = [0x5a, 0, 0, 0, 5];
+const IDLE = 0x49;
 
 type Listener = (...args: unknown[]) => unknown;
 

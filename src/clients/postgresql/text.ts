@@ -15,7 +15,7 @@ export interface PgText {
   readonly names: readonly string[] | undefined;
   /** One statement that reads only. */
   readonly read: boolean;
-  /** It has words that begin or end transactions. */
+  /** It has statements that begin or end transactions. */
   readonly control: boolean;
   /** It changes settings of the connection, which others must not find. */
   readonly session: boolean;
@@ -80,7 +80,7 @@ export function readText(sql: string, params: SqlParams): PgText {
     names,
     read: statements.length === 1 && READS.has(only[0] ?? "") &&
       !only.some((word) => WRITES.has(word)),
-    control: statements.some((one) => one.some((word) => CONTROLS.has(word))),
+    control: statements.some(([verb = ""]) => CONTROLS.has(verb)),
     session: statements.some(changesSession),
     runs: 0,
     slowest: 0,

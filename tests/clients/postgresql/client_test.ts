@@ -180,6 +180,28 @@ Deno.test({
       }
     });
 
+    await step("whether a transaction is open does not hang on the notices", async (run) => {
+      await server.sql(`alter role ${user} set client_min_messages = 'error'`);
+      try {
+        await run("create table quiet (n int)");
+        await run("begin; insert into quiet values (1); commit");
+        await run(["begin", { sql: "insert into quiet values (?)", params: [2] }, "commit"]);
+        for (const open of ["begin; insert into quiet values (3)", "begin; commit and chain"]) {
+          await assert.rejects(run(open), /left open and has been rolled back/);
+        }
+        await assert.rejects(run("begin; insert into quiet values (4); select nothing"), {
+          code: "42703",
+        });
+        await assert.rejects(
+          run(["begin", { sql: "insert into quiet values (?)", params: [5] }, "select nothing"]),
+          { code: "42703" },
+        );
+        assert.deepEqual(await run("select n from quiet order by n"), [{ n: 1 }, { n: 2 }]);
+      } finally {
+        await server.sql(`alter role ${user} reset all`);
+      }
+    });
+
     await step("too few values are not taken for a lost connection", async (run) => {
       const pid = "select pg_backend_pid() as pid";
       const [before] = await run(pid);

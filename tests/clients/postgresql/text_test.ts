@@ -51,6 +51,9 @@ Deno.test("DB-12 what only reads is told from what may write", () => {
   ) assert.equal(reads(sql), false, sql);
   assert.equal(readText("begin; select 1; commit", []).control, true);
   assert.equal(readText("select 'begin'", []).control, false);
+  assert.equal(readText("select 1; commit and chain", []).control, true);
+  // columns of such names: to end a transaction that is none is a warning in the server's log
+  assert.equal(readText("select start, commit from t; select abort from t", []).control, false);
   for (
     const sql of [
       "set search_path = x",
