@@ -7,6 +7,7 @@
 
 import { dirname, fromFileUrl, resolve } from "./path.ts";
 import type { BodyLimits, FetchInfo, LifecyclePhase, MountedApp, MountInfo } from "../core/app.ts";
+import { bodyLimitsOf } from "../core/body_limits.ts";
 import { jsonText } from "../core/json_text.ts";
 import { declareBodySize, jsonResponse, knownResponse } from "../core/body_size.ts";
 import { separateChallenges } from "../core/challenges.ts";
@@ -467,7 +468,11 @@ export class Atila extends AppFeatures implements MountedApp {
 
   // -- life --------------------------------------------------------------------------------------
 
-  /** Told by the server where the app is mounted; preferences override the app's own values. */
+  /**
+   * Told by the server where the app is mounted; preferences override the app's own values.
+   *
+   * @throws {ConfigError} for a limit on bodies that is no size: compared with one, it would not limit.
+   */
   attach(info: MountInfo): void {
     if (!this.#attached) {
       this.#attached = true;
@@ -476,8 +481,10 @@ export class Atila extends AppFeatures implements MountedApp {
     }
     this.#others = info.apps;
     const { config, ...properties } = info.pref;
-    Object.assign(this.config, config);
+    // maxClientBodySize sets several limits, any of which the config may set again.
     Object.assign(this, properties);
+    Object.assign(this.config, config);
+    bodyLimitsOf(`mount(${JSON.stringify(info.mountPoint)})`, { config: this.config });
     this.recheckServices();
   }
 
