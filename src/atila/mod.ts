@@ -88,6 +88,7 @@ export {
   type WasHook,
 } from "./hooks.ts";
 export {
+  ANSWERS,
   Answers,
   type AnswersOf,
   type FuturesOptions,
