@@ -214,7 +214,7 @@ export class Router<R extends Routable> {
     methods: readonly string[],
   ): Match<R> {
     const allowed = new Set(methods);
-    passed.add(first);
+    passed = new Set([first]);
     try {
       for (;;) {
         const found = search(this.#root, path, 1, 0, encoded);
@@ -227,7 +227,7 @@ export class Router<R extends Routable> {
         for (const one of match.allowed) allowed.add(one);
       }
     } finally {
-      passed.clear();
+      passed = undefined;
     }
   }
 }
@@ -254,8 +254,8 @@ function withValues<R extends Routable>(
   return match;
 }
 
-/** Ends that the running look-up has found before and passes by. Empty but for paths of several rules. */
-const passed = new Set<unknown>();
+/** Ends that the running look-up has found before and passes by; as a rule there are none. */
+let passed: Set<unknown> | undefined;
 
 /**
  * Where the values of the parameters stand in the path that is looked up. Shared by all look-ups: one is
@@ -361,7 +361,7 @@ function step<R>(
 }
 
 function isPassed(end: unknown): boolean {
-  return passed.size > 0 && passed.has(end);
+  return passed !== undefined && passed.has(end);
 }
 
 /** Notes where the value of a parameter stands, once it is sure that it belongs to what was found. */
