@@ -175,8 +175,6 @@ export class Alias {
     }
     this.role = role;
     this.source = source;
-    const { ca } = options;
-    this.caCerts = ca === undefined ? undefined : typeof ca === "string" ? [ca] : ca;
     const { maxConnections } = options;
     if (
       maxConnections !== undefined && !(Number.isSafeInteger(maxConnections) && maxConnections > 0)
@@ -206,6 +204,7 @@ export class Alias {
       if (this.#roles.length > 0 && !isWeb(type)) {
         throw new TypeError("only web servers have roles");
       }
+      this.caCerts = certificatesOf(options.ca);
       this.allowsSource = parseSources(this.source);
       if (options.health !== undefined) checkHealthOptions(options.health);
       this.balancer = new Balancer<AliasMember>(this.name, [...byNode.values()], options);
@@ -239,6 +238,23 @@ export class Alias {
   pick(load: (member: AliasMember) => number): AliasMember {
     return this.balancer.choose({ load })?.member ?? this.members[0]!;
   }
+}
+
+/**
+ * Certificates to trust, as the option `ca` gives them.
+ *
+ * @throws {TypeError} for what holds none, such as the path of a file. @internal
+ */
+export function certificatesOf(
+  ca: string | readonly string[] | undefined,
+): readonly string[] | undefined {
+  if (ca === undefined) return undefined;
+  const list: readonly unknown[] = Array.isArray(ca) ? ca : [ca];
+  for (const one of list) {
+    if (typeof one === "string" && one.includes("-----BEGIN CERTIFICATE-----")) continue;
+    throw new TypeError("ca is the text of certificates in PEM form, or a list of such texts");
+  }
+  return list as readonly string[];
 }
 
 function fromOrm(name: string, settings: string | OrmConfig, options: AliasOptions = {}): Alias {

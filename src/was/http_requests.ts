@@ -12,7 +12,7 @@ import { asError, type BackendError, ProtocolError } from "../core/errors.ts";
 import type { BalanceFacts } from "../net/balance/policy.ts";
 import { deliver, type Delivery } from "../net/deliver.ts";
 import { nameFailure, unavailable, watchHealth } from "./delivery.ts";
-import { type Alias, type AliasMember, splitAliasPath } from "./aliases.ts";
+import { type Alias, type AliasMember, certificatesOf, splitAliasPath } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
 import { isCachedRequest, throughCache } from "./cachefs.ts";
 import { encodeBody, encodeUpload, type RequestData, withQuery } from "./encode_data.ts";
@@ -402,14 +402,13 @@ function prepare(
   } else path = withQuery(path, data);
   const own = requester.transactionHeaders();
   headers.push(...given, ...own);
-  const { ca } = options ?? {};
   const request: HttpRequest = {
     method,
     url: path,
     headers,
     body,
     auth,
-    caCerts: ca === undefined ? alias?.caCerts : typeof ca === "string" ? [ca] : ca,
+    caCerts: certificatesOf(options?.ca) ?? alias?.caCerts,
     maxBytes,
     maxRedirects: options?.maxRedirects,
     stream: options?.stream,

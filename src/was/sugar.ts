@@ -13,7 +13,7 @@ type Sent = "json" | "xml" | "form";
 
 const TYPES: Readonly<Record<Sent, readonly [sent: string, accepted: string]>> = {
   json: ["application/json", "application/json"],
-  xml: ["text/xml", "text/xml"],
+  xml: ["text/xml", "text/xml, application/xml"],
   form: ["application/x-www-form-urlencoded", "*/*"],
 };
 

@@ -168,3 +168,14 @@ Deno.test("OPS-01 OPS-02 OPS-04 codes and methods that would never be met are re
   throws(define({ health: { status: [] } }), /health.status is a code or a list/);
   define({ retry: { methods: ["POST"], codes: [503] }, health: { status: [200, 204] } })();
 });
+
+Deno.test("ALI-08 WAS-22 certificates are text: a path or anything else is named at definition", () => {
+  const pem = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n";
+  const define = (ca: unknown) => new Alias("@pem", "https", "h", { ca } as AliasOptions).caCerts;
+  deepEqual(define(pem), [pem]);
+  deepEqual(define([pem, pem]), [pem, pem]);
+  equal(define(undefined), undefined);
+  for (const ca of ["/etc/ssl/ca.pem", "", 5, [pem, "ca.pem"]]) {
+    throws(() => define(ca), /Cannot define @pem: ca is the text of certificates in PEM form/);
+  }
+});

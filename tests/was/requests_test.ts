@@ -584,3 +584,13 @@ Deno.test("OPS-02 OPS-03 WAS-20 a request body that breaks off is no fault of th
     await wac.backends[Symbol.asyncDispose]();
   }
 });
+
+Deno.test("RES-14 WAS-06 a server that cannot be asked is named; certificates that are none are too", async () => {
+  const was = new Was();
+  const refused = await was.get("http://127.0.0.1:1/x");
+  deepEqual([refused.status, refused.statusCode, refused.node], [2, 714, "127.0.0.1:1"]);
+  const untrusting = await was.get("https://127.0.0.1:1/", undefined, { ca: "/etc/ssl/ca.pem" });
+  equal(untrusting.status, -1);
+  match(untrusting.error!.message, /^ca is the text of certificates in PEM form/);
+  await wac.backends[Symbol.asyncDispose]();
+});

@@ -407,7 +407,7 @@ function failure(
   signal: StopSignal,
   first: boolean,
 ): HttpOutcome {
-  const node = request.node ?? "";
+  const node = request.node ?? URL.parse(request.url)?.host ?? "";
   if (signal.aborted) {
     const late = new BackendTimeoutError("The request was given up", 730, {
       cause: asError(error),
