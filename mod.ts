@@ -90,7 +90,7 @@ export {
   setServerHeader,
   setWorkerCriticalPoint,
 } from "./src/server/service.ts";
-export type { CriticalPoint, MountOptions, RunOptions } from "./src/server/service.ts";
+export type { CriticalPoint, MountOptions, MountTarget, RunOptions } from "./src/server/service.ts";
 export { type FrontLimitOptions, setFrontLimits } from "./src/server/front_limits.ts";
 export type { Server, WorkerInfo, WorkerState } from "./src/server/server.ts";
 export type { FrontKind } from "./src/server/front.ts";

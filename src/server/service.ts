@@ -7,9 +7,15 @@
 
 import { ConfigError } from "../core/errors.ts";
 import { SOFTWARE } from "../core/version.ts";
-import type { Preferences } from "../core/app.ts";
+import type { FetchFunction, Preferences } from "../core/app.ts";
 import { checkSecureHeaders, type SecureHeadersOptions } from "../middleware/secure_headers.ts";
 import type { FrontKind, FrontLimits } from "./front.ts";
+
+/**
+ * What can be mounted: the path of a directory or script, the address of a module, a function, an Atila
+ * app, an app of another framework, or a module that was imported.
+ */
+export type MountTarget = string | URL | FetchFunction | object;
 
 /** Options of `mount`. */
 export interface MountOptions {
@@ -149,7 +155,7 @@ export function checkOptions(where: string, given: object, known: readonly strin
  * skitai.mount("/", () => new Response("hello"));
  * ```
  */
-export function mount(point: string, target: unknown, options: MountOptions = {}): void {
+export function mount(point: string, target: MountTarget, options: MountOptions = {}): void {
   const where = `mount(${JSON.stringify(point)})`;
   if (typeof point !== "string" || !point.startsWith("/")) {
     throw new ConfigError(where, "a mount point starts with /");

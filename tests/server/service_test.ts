@@ -51,3 +51,15 @@ Deno.test("LOG-03 HTTP-12 HTTP-14 what is no text is refused when it is set", ()
     ssl: service.ssl,
   });
 });
+
+Deno.test("MNT-16 EXT-01 the compiler knows what a mounted function is given, and what is no target", () => {
+  const neverRun = () => {
+    mount("/", (req, info) => new Response(`${info.mountPoint} ${req.url}`));
+    mount("/", { fetch: (req: Request) => new Response(req.url) });
+    // @ts-expect-error -- a number answers nothing
+    mount("/", 5);
+    // @ts-expect-error -- neither does what may be nothing
+    mount("/", undefined);
+  };
+  assert.equal(typeof neverRun, "function");
+});
