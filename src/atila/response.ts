@@ -22,8 +22,8 @@ export type HeaderPairs = HeadersInit;
 export interface ReplyOptions {
   /** Status. Default `"200 OK"`. */
   status?: StatusLike;
-  /** Body; absent: the error page of the status. */
-  body?: ReplyBody;
+  /** Body, that of another reply among them; absent: the error page of the status. */
+  body?: ReplyBody | Reply;
   /** Headers, added to those set before. */
   headers?: HeaderPairs;
   /** A caught error whose stack is to be shown although debug is off. */
@@ -228,7 +228,7 @@ export interface AtilaResponse extends ResponseMethods {
    *
    * @throws {TypeError} for a bad status or header.
    */
-  (status?: StatusLike, body?: ReplyBody, headers?: HeaderPairs, error?: unknown): Reply;
+  (status?: StatusLike, body?: ReplyBody | Reply, headers?: HeaderPairs, error?: unknown): Reply;
   /** The same as one object. */
   (options: ReplyOptions): Reply;
 }
@@ -422,7 +422,7 @@ function disposition(filename: string): string {
 export function createResponse(owner: ResponseOwner): AtilaResponse {
   const respond = (
     first: StatusLike | ReplyOptions = "200 OK",
-    body?: ReplyBody,
+    body?: ReplyBody | Reply,
     headers?: HeaderPairs,
     error?: unknown,
   ): Reply => {

@@ -272,6 +272,15 @@ Deno.test("RSP-12 a file with type, length and name to save it by", async () => 
   assert.match(log, /not a file/);
 });
 
+Deno.test("RSP-02 RSP-12 a file with another status", async () => {
+  const answer = await serve((was) =>
+    was.response("201 Created", was.response.file("response_test.ts", "text/plain"), { "x-a": "1" })
+  ).get("/");
+  assert.deepEqual([answer.statusCode, answer.headers.get("x-a")], [201, "1"]);
+  assert.equal(answer.headers.get("content-type"), "text/plain");
+  assert.match(answer.text, /a file with another status/);
+});
+
 Deno.test("RSP-13 a standard Response is sent with the headers set on the side", async () => {
   const answer = await serve((was) => {
     was.response.setHeader("X-Side", "1");
