@@ -107,7 +107,25 @@ export class SqlHandle<F> implements SqlBuilding<F> {
   }
 }
 
-/** What tells statements apart; a text without values does that by itself. */
+/**
+ * What tells statements apart; a text without values does that by itself. `undefined` for those that
+ * may write: the second of them is not the first one again.
+ */
 export function askedOf(sql: StatementInput, params: readonly unknown[]): unknown {
-  return typeof sql === "string" && params.length === 0 ? sql : toStatements(sql, params);
+  if (typeof sql === "string" && params.length === 0) return onlyReads(sql) ? sql : undefined;
+  const statements = toStatements(sql, params);
+  return statements.every((statement) => onlyReads(statement.sql)) ? statements : undefined;
+}
+
+/** Blanks, comments and brackets before the verb. */
+const READS =
+  /^(?:[\s(;]|--[^\n]*\n|\/\*[\s\S]*?\*\/)*(select|values|table|show|explain|pragma|with)\b/i;
+const MAY_WRITE = /\b(insert|update|delete|merge|replace|create|alter|drop|truncate|call|do)\b/i;
+
+/** Whether a text begins with a verb that reads, and, where more may follow, has none that writes. */
+function onlyReads(sql: string): boolean {
+  const verb = READS.exec(sql)?.[1]?.toLowerCase();
+  if (verb === undefined) return false;
+  const more = verb === "with" || verb === "explain" || /;\s*\S/.test(sql);
+  return !more || !MAY_WRITE.test(sql);
 }

@@ -237,6 +237,18 @@ Deno.test("CACHE-06 CACHE-09 CACHE-11 rows of a database are kept by statement a
     assert.equal((await read(1, false)).data.length, 3);
     was.setlu("result-cache-test");
     assert.equal((await read(1, was.getlu("result-cache-test"))).cached, false);
+    for (
+      const insert of [
+        "insert into t values (7)",
+        "-- more\n with a as (select 7 as n) insert into t select n from a returning n",
+        ["insert into t values (7)"],
+      ]
+    ) {
+      const before = (await db.execute("select count(*) n from t").dispatch()).data[0]!.n;
+      await db.execute(insert).dispatch(10, { cache: 60 });
+      assert.equal((await db.execute(insert)).cached, false, "it is done again");
+      assert.equal((await db.execute("select count(*) n from t")).data[0]!.n, before + 2);
+    }
     const circle: Record<string, unknown> = {};
     circle.self = circle;
     const refused = await db.execute("select ?", [circle]).dispatch(10, { cache: 60 });
