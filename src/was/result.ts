@@ -62,11 +62,17 @@ export class Result<T = unknown> {
    *
    * @param seconds Default 60; 0 or less forgets what is kept.
    * @param cacheIf Status codes to keep. Default only 200.
-   * @throws {RangeError} when `seconds` is not a number.
+   * @throws {RangeError} when `seconds` is not a number. @throws {TypeError} unless the codes are a
+   * list.
    */
   cache(seconds = 60, cacheIf: readonly number[] = ONLY_OK): this {
     if (typeof seconds !== "number" || Number.isNaN(seconds)) {
       throw new RangeError(`Cannot keep a result for ${String(seconds)} seconds`);
+    }
+    if (!Array.isArray(cacheIf)) {
+      throw new TypeError(
+        `Cannot keep a result: cacheIf is a list of codes, not ${String(cacheIf)}`,
+      );
     }
     if (seconds <= 0) return this.expire();
     const outcome = this.#outcome;
@@ -143,8 +149,14 @@ export class Result<T = unknown> {
     return (this.#data ??= { value: this.#decodeData() as T }).value;
   }
 
-  /** Body parsed as JSON whatever its type. @throws {ProtocolError} 701 when it is not JSON. */
+  /**
+   * Body parsed as JSON whatever its type.
+   *
+   * @throws {ProtocolError} 701 when it is not JSON. @throws the stored error when the request failed.
+   */
   json<J = T>(): J {
+    const { status, error } = this.#outcome;
+    if (status !== 3 && error !== undefined) throw error;
     if (this.#outcome.data !== undefined) return this.#outcome.data as J;
     try {
       return JSON.parse(this.text) as J;

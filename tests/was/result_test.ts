@@ -179,3 +179,9 @@ Deno.test("RES-03 a list of results has columns", () => {
   equal(results.at(-1)?.status, 2);
   throws(() => results.reraise(), { message: "refused" });
 });
+
+Deno.test("RES-12 CACHE-06 json() of a failed request says why it failed; cacheIf is a list", () => {
+  throws(() => failed().json(), /^Error: refused$/);
+  throws(() => answered("text/plain", "x").json(), ProtocolError);
+  throws(() => failed().cache(60, 200 as never), /cacheIf is a list of codes, not 200/);
+});
