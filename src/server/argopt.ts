@@ -66,7 +66,11 @@ export function argopt(
 export function commandOf(args: readonly string[] = Deno.args): DaemonCommand | undefined {
   const { plain, daemon } = parse(args, declared ?? { short: new Map(), long: new Map() }, false);
   // Without a declaration `-debug` may be anything the script parses itself; only a bare `-d` is ours.
-  if (declared === undefined ? args.includes("-d") : daemon) return "start";
+  const end = args.indexOf("--");
+  const isDaemon = declared === undefined
+    ? args.slice(0, end === -1 ? args.length : end).includes("-d")
+    : daemon;
+  if (isDaemon) return "start";
   return plain.find((word) => COMMANDS.includes(word)) as DaemonCommand | undefined;
 }
 

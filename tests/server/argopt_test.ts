@@ -75,3 +75,17 @@ Deno.test("CLI-03 the first command among the plain arguments counts, and -d mea
   ];
   for (const [args, command] of cases) assert.equal(commandOf(args), command, args.join(" "));
 });
+
+Deno.test("CLI-03 without a call of argopt only a -d of its own, before --, means start", async () => {
+  // Declarations belong to the module: this one has seen none.
+  const { href } = new URL("../../src/server/argopt.ts?undeclared", import.meta.url);
+  const fresh: { commandOf: typeof commandOf } = await import(href);
+  const cases: [string[], string | undefined][] = [
+    [["-d"], "start"],
+    [["-debug"], undefined],
+    [["stop", "-d"], "start"],
+    [["--", "-d"], undefined],
+    [["status", "--", "-d"], "status"],
+  ];
+  for (const [args, command] of cases) assert.equal(fresh.commandOf(args), command, args.join(" "));
+});
