@@ -35,6 +35,7 @@ import { type AppConfig, createConfig } from "./config.ts";
 import type { EventHandler } from "./events.ts";
 import { AppFeatures } from "./features.ts";
 import {
+  type BeforeHook,
   checkHook,
   type FailedHook,
   isAnswer,
@@ -325,7 +326,7 @@ export class Atila extends AppFeatures implements MountedApp {
   }
 
   /** Guard: functions that run before one handler; the first non-null return is the response. */
-  runBefore(...hooks: RequestHook[]): TransparentGuard {
+  runBefore(...hooks: BeforeHook[]): TransparentGuard {
     return runBefore(...hooks);
   }
 
@@ -379,7 +380,7 @@ export class Atila extends AppFeatures implements MountedApp {
   // -- hooks -------------------------------------------------------------------------------------
 
   /** Runs before each handler. What it returns, unless null, is the response. */
-  beforeRequest(hook: RequestHook): RequestHook {
+  beforeRequest(hook: BeforeHook): BeforeHook {
     this.#hooks.add(this.#hooks.before, hook, scopeOf(this));
     return hook;
   }

@@ -6,15 +6,22 @@
 
 import type { LifecyclePhase } from "../core/app.ts";
 import type { Wac } from "../was/wac.ts";
+import type { Body } from "./atila.ts";
 import type { AnyHandler, Guard } from "./route.ts";
 import type { Scope } from "./scope.ts";
 import type { AtilaWas } from "./was.ts";
 
+/** What a hook may return that can answer: a response, or nothing. */
+export type Answer = Body | null | undefined | void;
+
 /** A hook whose return value, unless null or undefined, is the response. */
+export type BeforeHook = (was: AtilaWas) => Answer | Promise<Answer>;
+
+/** A hook whose return value is ignored. */
 export type RequestHook = (was: AtilaWas) => unknown;
 
 /** A hook that is told of an error; what it returns, unless null or undefined, is the response. */
-export type FailedHook = (was: AtilaWas, error: unknown) => unknown;
+export type FailedHook = (was: AtilaWas, error: unknown) => Answer | Promise<Answer>;
 
 /** A life-cycle hook that gets the server-wide object. */
 export type WacHook = (wac: Wac) => unknown;
@@ -25,7 +32,7 @@ export type WasHook = (was: AtilaWas) => unknown;
 /** Hooks of one app. */
 export class Hooks {
   /** Before each handler. */
-  readonly before: RequestHook[] = [];
+  readonly before: BeforeHook[] = [];
   /** After success. */
   readonly finish: RequestHook[] = [];
   /** After an error. */
@@ -92,7 +99,7 @@ export function transparent(wrap: Guard): TransparentGuard {
 }
 
 /** Guard that runs functions in order before a handler; the first non-null return is the response. */
-export function runBefore(...hooks: RequestHook[]): TransparentGuard {
+export function runBefore(...hooks: BeforeHook[]): TransparentGuard {
   hooks.forEach(checkHook);
   return transparent((next) => async (was, args) => {
     for (const hook of hooks) {

@@ -80,6 +80,8 @@ export type { GlobalFunction } from "./templates/globals.ts";
 export type { JinjaOverlay } from "./templates/overlay.ts";
 export type { ChangeHook } from "./watched.ts";
 export {
+  type Answer,
+  type BeforeHook,
   type FailedHook,
   Hooks,
   type RequestHook,

@@ -8,7 +8,13 @@ import { HttpError } from "../core/errors.ts";
 import type { ArgumentDefaults, ArgumentsOf, StandardSchema } from "./arguments.ts";
 import type { Atila, RouteHandler } from "./atila.ts";
 import type { AppConfig } from "./config.ts";
-import { checkHook, type FailedHook, isAnswer, type RequestHook } from "./hooks.ts";
+import {
+  type BeforeHook,
+  checkHook,
+  type FailedHook,
+  isAnswer,
+  type RequestHook,
+} from "./hooks.ts";
 import { dirname, fromFileUrl, resolve } from "./path.ts";
 import { discardReturned } from "./response.ts";
 import type { AnyHandler, Guard, RouteOptions } from "./route.ts";
@@ -58,7 +64,7 @@ export class Atilary {
   #routes: PartRoute[] = [];
   #places: SubAppPlace[] = [];
   #children: { part: Atilary; point: string }[] = [];
-  #before: RequestHook[] = [];
+  #before: BeforeHook[] = [];
   #finish: RequestHook[] = [];
   #failed: FailedHook[] = [];
   #teardown: RequestHook[] = [];
@@ -132,7 +138,7 @@ export class Atilary {
   }
 
   /** Runs before the handlers of this part. What it returns, unless null, is the response. */
-  beforeRequest(hook: RequestHook): RequestHook {
+  beforeRequest(hook: BeforeHook): BeforeHook {
     checkHook(hook);
     this.#before.push(hook);
     return hook;

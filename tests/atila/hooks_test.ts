@@ -68,6 +68,30 @@ Deno.test("HOOK-01 HOOK-06 HOOK-07 HOOK-11 TPL-14 TPL-15 what is no function is 
   ) assert.throws(register, /A hook is a function, not (undefined|x|page)/);
 });
 
+Deno.test("HOOK-01 HOOK-03 HOOK-06 TypeScript refuses hooks whose return cannot be sent", async () => {
+  const app = new Atila(here);
+  let count = 0;
+  // @ts-expect-error a number would be the response
+  app.beforeRequest(() => count++);
+  // @ts-expect-error data goes through was.response.API
+  app.failedRequest(() => Promise.resolve({ a: 1 }));
+  // @ts-expect-error the same before one handler
+  app.runBefore(() => count++);
+  app.finishRequest(() => count++);
+  app.teardownRequest(() => count++);
+  const fine = new Atila(here);
+  fine.beforeRequest((was) =>
+    was.request.args.stop ? was.response.API({ stopped: true }) : undefined
+  );
+  fine.beforeRequest(async (was) => was.request.args.wait ? await Promise.resolve("waited") : null);
+  fine.failedRequest((_was, error) => error instanceof HttpError ? "refused" : undefined);
+  fine.route("/", { use: [fine.runBefore((was) => void (was.g.a = 1))] }, (was) => String(was.g.a));
+  const client = fine.makeClient();
+  assert.deepEqual((await client.get("/?stop=1")).data, { stopped: true });
+  assert.equal((await client.get("/?wait=1")).text, "waited");
+  assert.equal((await client.get("/")).text, "1");
+});
+
 Deno.test("HOOK-03 a failed hook sees the error and may answer for it", async () => {
   const { app, ran } = recorded();
   const client = app.makeClient();

@@ -182,7 +182,7 @@ Deno.test("HOOK-21 the hooks of the app around those of the part around the hand
 Deno.test("HOOK-21 what a hook of a part returns is the response", async () => {
   const app = new Atila(here);
   const part = new Atilary();
-  let gate: unknown = undefined;
+  let gate: string | undefined = undefined;
   part.beforeRequest(() => gate);
   part.failedRequest((was, error) =>
     error instanceof HttpError ? undefined : was.response("200 OK", "saved")
