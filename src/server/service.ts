@@ -201,7 +201,7 @@ export function mount(point: string, target: MountTarget, options: MountOptions 
  *
  * const pref = skitai.pref();
  * pref.debug = true;
- * pref.config.uploadDirectory = "/var/tmp/uploads";
+ * pref.config.uploadDir = "/var/tmp/uploads";
  * ```
  */
 export function pref(preset = false): Preferences {
