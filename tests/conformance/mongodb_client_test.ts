@@ -90,3 +90,34 @@ Deno.test({
     assert.deepEqual(client.stats(), { open: 0, busy: 0 });
   },
 });
+
+Deno.test({
+  name: "DB-03 DB-12 DB-15 MongoDB: connections that have just ended are lost, by alias and member",
+  ignore: noFerretdb,
+  fn: async () => {
+    await using server = await startFerretdb();
+    await using client = new MongodbClient();
+    const target: DatabaseTarget = {
+      ...{ alias: "@docs", host: "127.0.0.1", port: server.port, node: server.address },
+      ...{ user: undefined, password: "", database: "shop", tls: false },
+    };
+    const ask = (name: "find" | "insert") =>
+      client.send(target, mongoOperation(name, ["t", { a: 1 }]), AbortSignal.timeout(20_000));
+    for (let i = 0; i < 4; i++) {
+      const added = await Promise.all(Array.from({ length: 12 }, () => ask("insert")));
+      assert.ok(added.every(({ status }) => status === 3));
+      await server.process.kill();
+      // the driver may or may not know already
+      const [found, inserted, again] = [
+        ...await Promise.all([ask("find"), ask("insert")]),
+        await ask("find"),
+      ];
+      for (const { status, error } of [found, inserted, again]) {
+        assert.equal(status, 2);
+        assert.match(error!.message, /@docs \(127\.0\.0\.1:\d+\)/);
+      }
+      await server.process.start();
+      await eventually(async () => (await ask("find")).status === 3);
+    }
+  },
+});

@@ -313,7 +313,10 @@ export class MongodbClient implements Client {
         throw signal.reason;
       }
       const error = asError(thrown);
-      if (!isLost(error)) throw error;
+      const raw = isOfSocket(error);
+      // the driver has not seen that its connections have ended, and would take the next one of them
+      if (raw) driver.retire();
+      if (!raw && !isLost(error)) throw error;
       const { alias, node } = target;
       throw new LostConnectionError(
         `The connection to ${nameOf(target)} was lost before the answer: ${error.message}`,
@@ -354,6 +357,14 @@ function isLost(error: Error): boolean {
   // several documents at once: what the server itself refuses has a code
   return error.name === "MongoBulkWriteError" && (error as { code?: unknown }).code === undefined;
 }
+
+/** True for an error that comes from the socket as it is: the end of the connection is not read yet. */
+function isOfSocket(error: Error): boolean {
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && SOCKET.has(code);
+}
+
+const SOCKET = new Set(["EPIPE", "ECONNRESET", "ETIMEDOUT"]);
 
 /** Errors of operations that never left. */
 const UNSENT = new Set([
