@@ -16,7 +16,7 @@ import {
   type RequestHook,
 } from "./hooks.ts";
 import { dirname, fromFileUrl, resolve } from "./path.ts";
-import { discardReturned } from "./response.ts";
+import { type DataObject, discardReturned } from "./response.ts";
 import type { AnyHandler, Guard, RouteOptions } from "./route.ts";
 import { createTemplates, type TemplateEngine } from "./templates/engine.ts";
 import type { AtilaWas } from "./was.ts";
@@ -170,7 +170,7 @@ export class Atilary {
    *
    * @throws {Error} for a sub-app that was made without `import.meta.url`.
    */
-  render2(was: AtilaWas, name: string, values: Record<string, unknown> = {}): Promise<string> {
+  render2(was: AtilaWas, name: string, values: DataObject = {}): Promise<string> {
     if (this.home === undefined) {
       throw new Error(
         `Cannot render ${name}: the sub-app has no directory; make it with new Atilary(import.meta.url)`,

@@ -27,6 +27,7 @@ import { AtilaRequest } from "./request.ts";
 import {
   type AtilaResponse,
   createResponse,
+  type DataObject,
   type HeaderPairs,
   type Reply,
   type ReplyBody,
@@ -323,8 +324,10 @@ export class AtilaWas extends Was {
    *
    * @throws {TypeError} when the values are not one object; an error naming template and line otherwise.
    */
-  render(name: string, values: Record<string, unknown> = {}): Promise<string> {
-    if (arguments.length > 2 || typeof values !== "object" || values === null) {
+  render(name: string, values: DataObject = {}): Promise<string> {
+    if (
+      arguments.length > 2 || typeof values !== "object" || values === null || Array.isArray(values)
+    ) {
       throw new TypeError(`Cannot render ${name}: values are one object`);
     }
     return this.renderWith(this.app.templates, name, values);
@@ -334,7 +337,7 @@ export class AtilaWas extends Was {
   renderWith(
     engine: TemplateEngine,
     name: string,
-    values: Record<string, unknown>,
+    values: DataObject,
   ): Promise<string> {
     const { app } = this;
     const all = { ...values, was: this };
@@ -375,12 +378,14 @@ export class AtilaWas extends Was {
    *
    * @throws {ReferenceError} for an unknown name. @throws {TypeError} for values that do not fit.
    */
-  partial(handler: HandlerReference, changes: Record<string, unknown> = {}): string {
+  partial(handler: HandlerReference, changes: DataObject = {}): string {
     const route = this.app.findRoute(handler);
     const values = route === undefined
-      ? { named: changes }
+      ? { named: { ...changes } }
       // A client may name a parameter of the path in its query as well, where it means nothing.
-      : partialValues(route, { ...this.request.args, ...this.parts?.values }, changes);
+      : partialValues(route, { ...this.request.args, ...this.parts?.values }, {
+        ...changes,
+      });
     return this.ab(handler, values);
   }
 

@@ -195,3 +195,21 @@ Deno.test("TPL-03 RSP-14 a function keeps its members: was.response ends a page 
     assert.equal(page.headers.get("x-page"), "1");
   });
 });
+
+Deno.test("TPL-02 values are one record, of any type that is one", async () => {
+  interface Page {
+    readonly title: string;
+  }
+  await withApp({ "page.html": "{{ title }}" }, async (app) => {
+    const page: Page = { title: "by an interface" };
+    app.route("/own/page", (was) => was.render("page.html", page));
+    // @ts-expect-error a list has no names
+    app.route("/own/list", (was) => was.render("page.html", ["title"]));
+    // @ts-expect-error one record
+    app.route("/own/two", (was) => was.render("page.html", page, { more: 1 }));
+    const client = app.makeClient();
+    assert.equal((await client.get("/own/page")).text, "by an interface");
+    assert.equal((await client.get("/own/list")).statusCode, 500);
+    assert.equal((await client.get("/own/two")).statusCode, 500);
+  });
+});
