@@ -17,7 +17,11 @@ export type SourceList = (address: string) => boolean;
  */
 export function parseSources(text: string): SourceList {
   const parts = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
-  if (parts.length === 0) return () => true;
+  if (parts.length === 0) {
+    // a list of nothing but commas is a mistake, and must not let everybody in
+    if (text.trim() !== "") throw new TypeError(`${JSON.stringify(text)} names no source`);
+    return () => true;
+  }
   const networks = parts.map(parseNetwork);
   return (address) => {
     const number = toNumber(address);

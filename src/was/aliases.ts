@@ -201,6 +201,9 @@ export class Alias {
     }
     this.#roles = this.role.split(",").map((one) => one.trim()).filter((one) => one !== "");
     try {
+      if (this.#roles.length === 0 && this.role.trim() !== "") {
+        throw new TypeError(`${JSON.stringify(this.role)} names no role`);
+      }
       if (this.#roles.length > 0 && !isWeb(type)) {
         throw new TypeError("only web servers have roles");
       }
@@ -448,6 +451,7 @@ function parseMember(
     password = colon === -1 ? "" : decoded(match[1].slice(colon + 1), bad);
   }
   if (isWeb(type)) {
+    if (/[?#]/.test(database)) throw bad("a path all requests start with has no query");
     database = database.replace(/\/+$/, "");
   } else {
     // the older form is host:port/database/user/password

@@ -179,3 +179,15 @@ Deno.test("ALI-08 WAS-22 certificates are text: a path or anything else is named
     throws(() => define(ca), /Cannot define @pem: ca is the text of certificates in PEM form/);
   }
 });
+
+Deno.test("ALI-03 ALI-09 ALI-10 lists of nothing and paths with a query are mistakes", () => {
+  const define = (member: string, options: AliasOptions = {}) => () =>
+    new Alias("@slip", "http", member, options);
+  for (const list of [",", " , "]) {
+    throws(define("h", { source: list }), /Cannot define @slip: " ?, ?" names no source/);
+    throws(define("h", { role: list }), /Cannot define @slip: " ?, ?" names no role/);
+  }
+  ok(define("h", { source: " ", role: "" })().allowsSource("10.0.0.1"));
+  ok(define("h", { source: "10.0.0.1," })().allowsSource("10.0.0.1"));
+  for (const member of ["h/x?y=1", "h/x#y"]) throws(define(member), /has no query/);
+});
