@@ -20,6 +20,7 @@ import { Results } from "./results.ts";
  */
 export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
   readonly #futures: readonly Future<T>[];
+  #dispatched = false;
 
   /** Takes futures that have been started. */
   constructor(futures: readonly Future<T>[]) {
@@ -39,6 +40,7 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
   /** Waits for all. @param timeout Seconds from the start. @throws only with `reraise`. */
   dispatch(timeout?: number, options: DispatchOptions = {}): Promise<Results<T>> {
     const { cache, cacheIf, ...rest } = options;
+    this.#dispatched = true;
     // registered first: what is kept is there before anybody goes on
     if (cache !== undefined) this.cache(cache, cacheIf);
     return this.#all((future) => future.dispatch(timeout, rest));
@@ -49,9 +51,10 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
    *
    * @param seconds Default 60; 0 or less forgets what is kept.
    * @param cacheIf Status codes to keep. Default only 200.
-   * @throws {RangeError} when `seconds` is no number.
+   * @throws {Error} before a dispatch. @throws {RangeError} when `seconds` is no number.
    */
   cache(seconds = 60, cacheIf?: readonly number[]): this {
+    if (!this.#dispatched) throw new Error("Cannot cache a future: call dispatch first");
     checkCaching(seconds, cacheIf);
     if (seconds > 0) { for (const future of this.#futures) future.share(); }
     // the members never reject
@@ -75,6 +78,7 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
    * to.
    */
   wait(timeout?: number, reraise = true): Promise<void> {
+    this.#dispatched = true;
     const all = Promise.all(this.#futures.map((future) => future.wait(timeout, reraise)));
     return quiet(all.then(() => {}));
   }
@@ -94,6 +98,7 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
    * cannot be decoded.
    */
   dataOrThrow(...args: OrThrowArguments): Promise<T[]> {
+    this.#dispatched = true;
     return quiet(Promise.all(this.#futures.map((future) => future.dataOrThrow(...args))));
   }
 
@@ -121,6 +126,7 @@ export class MapFuture<T = unknown> implements PromiseLike<Results<T>> {
   }
 
   #all(wait: (future: Future<T>) => Promise<Result<T>>): Promise<Results<T>> {
+    this.#dispatched = true;
     return quiet(Promise.all(this.#futures.map(wait)).then((results) => new Results(results)));
   }
 }

@@ -179,6 +179,10 @@ Deno.test("RES-01 a timeout given to dispatch replaces the deadline, still from 
 Deno.test("RES-18 cache before a dispatch is refused; without a key nothing is kept", async () => {
   const { future } = futureOf(outcomeOf(1));
   throws(() => future.cache(10), /call dispatch first/);
+  const map = new MapFuture([futureOf(outcomeOf(1)).future]);
+  throws(() => map.cache(10), /call dispatch first/);
+  await map;
+  equal(map.cache(10), map);
   const result = await future.dispatch(10, { cache: 60, cacheIf: [200, 201] });
   equal(future.cache(10), future);
   equal(result.cache(10), result);
