@@ -490,13 +490,23 @@ function credentialsOf({ auth, url }: HttpRequest, members: readonly AliasMember
     .map(({ user, password }) => `${user}:${password}`).join(" ");
 }
 
+/** Segments that begin with a dot, and what a URL parser takes for a slash or leaves out. */
+const CLIMBING = /[\\\t\r\n]|\/(?:\.|%2e)/i;
+
+/** A path without dot segments: they must not lead out of the path the member has. */
+function contained(path: string): string {
+  const { pathname, search } = new URL(`http://member${path}`);
+  return pathname + search;
+}
+
 /** The request as it goes to a member. */
 function addressedTo(request: HttpRequest, alias: Alias, member: AliasMember): HttpRequest {
   const rest = request.url;
+  const path = rest === "" || rest.startsWith("/") ? rest : `/${rest}`;
   return {
     ...request,
     url: `${alias.tls ? "https" : "http"}://${member.node}${member.database}${
-      rest === "" || rest.startsWith("/") ? rest : `/${rest}`
+      member.database === "" || !CLIMBING.test(path) ? path : contained(path)
     }`,
     auth: request.auth ??
       (member.user === undefined ? undefined : [member.user, member.password]),

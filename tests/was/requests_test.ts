@@ -594,3 +594,28 @@ Deno.test("RES-14 WAS-06 a server that cannot be asked is named; certificates th
   match(untrusting.error!.message, /^ca is the text of certificates in PEM form/);
   await wac.backends[Symbol.asyncDispose]();
 });
+
+Deno.test("ALI-11 no path leads out of the one a member has", async () => {
+  await using backend = echo();
+  aliases.define("@based", "http", `127.0.0.1:${backend.port}/base/v1`);
+  const asked = async (rest: string) => (await new Was().get<Echo>(`@based${rest}`)).data.url;
+  try {
+    const climbs = [
+      "/../x",
+      "/../../x",
+      "/%2e%2E/x",
+      "/a/../../x",
+      "/..\\x",
+      "/.\t./x",
+      "/a\\..\\..\\x",
+    ];
+    for (const path of climbs) equal(await asked(path), "/base/v1/x", JSON.stringify(path));
+    equal(await asked("/a/./b?p=../c"), "/base/v1/a/b?p=../c");
+    equal(await asked("/.well-known/x"), "/base/v1/.well-known/x");
+    equal(await asked("/gr\u00fcn x"), "/base/v1/gr%C3%BCn%20x");
+    equal(await asked("?q=/../"), "/base/v1/?q=/../");
+    equal(await asked(""), "/base/v1");
+  } finally {
+    aliases.delete("@based");
+  }
+});
