@@ -38,8 +38,8 @@ export function createEnvironment(req: Request, ctx: RequestContext): Record<str
 }
 
 /**
- * Whether a header would pass for something else: `Proxy` for the variable by which programs choose their
- * proxy, and one with an underscore for one with a hyphen, which a proxy in front may vouch for.
+ * Whether a header would pass for something else: `Proxy` for the variable by which programs choose
+ * their proxy, and one with an underscore for one with a hyphen, which a proxy in front may vouch for.
  */
 function isMisleading(name: string): boolean {
   return name === "proxy" || name.includes("_");

@@ -120,7 +120,11 @@ export function buildUrl(route: Route, mountPoint: string, args: readonly unknow
   return query.length === 0 ? url : `${url}?${query.join("&")}`;
 }
 
-/** The text of a value; half a surrogate pair has no encoding. @throws {TypeError} for a plain object. */
+/**
+ * The text of a value. Half a surrogate pair has no encoding and becomes the replacement character.
+ *
+ * @throws {TypeError} for a plain object.
+ */
 function textOf(label: string, name: string, value: unknown): string {
   if (isPlainObject(value)) {
     throw new TypeError(

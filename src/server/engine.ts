@@ -63,8 +63,8 @@ export interface EngineOptions {
   /** True in an engine that replaces another one: `reloaded` hooks run instead of `mounted`. */
   readonly reloaded: boolean;
   /**
-   * The mounts that may fail to load, as {@link Engine.missing} names them: with a list, what the engine
-   * before had stays mounted, or this one does not start. Default: all of them.
+   * The mounts that may fail to load, as {@link Engine.missing} names them: with a list, what the
+   * engine before had stays mounted, or this one does not start. Default: all of them.
    */
   readonly mayMiss?: readonly string[];
   /** This engine's logger owns the rotation of the log files; false where a supervisor does. */

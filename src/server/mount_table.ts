@@ -31,7 +31,7 @@ export interface MountDeps {
   readonly isDevel: boolean;
   /** Directory that relative targets start from. Default: that of the start script. */
   readonly directory?: string;
-  /** The mounts that may fail to load, as {@link MountTable.missing} names them. Default: all of them. */
+  /** The mounts that may fail, as {@link MountTable.missing} names them. Default: all of them. */
   readonly mayMiss?: readonly string[];
 }
 

@@ -283,7 +283,7 @@ function makeEngine(
       this._emit(`, ${this.#file}, ${node.lineno + 1})`);
     }
 
-    /** In Jinja, `for x in list if x.ok` picks items; to nunjucks it is an expression without an else. */
+    /** In Jinja `for x in list if x.ok` picks items; nunjucks takes it for one without an else. */
     override compileFor(node: For, frame: CompilerFrame): void {
       const { arr } = node;
       if (isInlineIf(arr) && !arr.else_) arr.loop = node.name;
