@@ -94,9 +94,16 @@ export function encodeBody(data: RequestData | undefined, contentType: string): 
     return { body: ENCODER.encode(formOf(data, "a form")) };
   }
   if (type === "text/namevalue") {
-    return {
-      body: ENCODER.encode(entriesOf(data, type).map(([k, v]) => `${k}=${v}`).join("\r\n")),
-    };
+    const lines = entriesOf(data, type).map(([name, value]) => {
+      // it would become a pair of its own
+      if (/[\r\n]/.test(name + value)) {
+        throw new TypeError(
+          `Cannot encode ${JSON.stringify(name)} as ${type}: it has a line break`,
+        );
+      }
+      return `${name}=${value}`;
+    });
+    return { body: ENCODER.encode(lines.join("\r\n")) };
   }
   throw new TypeError(
     `Cannot encode an object as ${type || "an unknown type"}: give a string or bytes`,

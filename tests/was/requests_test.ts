@@ -619,3 +619,15 @@ Deno.test("ALI-11 no path leads out of the one a member has", async () => {
     aliases.delete("@based");
   }
 });
+
+Deno.test("WAS-08 a value with a line break is no name and value", async () => {
+  await using backend = echo();
+  const headers = { "content-type": "text/namevalue" };
+  const post = (data: object) => new Was().post<Echo>(backend.origin, data, { headers });
+  equal((await post({ a: 1, b: "x y" })).data.body, "a=1\r\nb=x y");
+  const bad = await post({ a: "1\r\nadmin=yes" });
+  equal(
+    `${bad.status} ${bad.error?.message}`,
+    '-1 Cannot encode "a" as text/namevalue: it has a line break',
+  );
+});
