@@ -4,7 +4,8 @@
  * @module
  */
 
-import { freePort, ServerProcess } from "./server_process.ts";
+import { freePort } from "./free_port.ts";
+import { ServerProcess } from "./server_process.ts";
 
 /** Answers with the port, waits `?ms=`, gives the status `?code=`, counts at `/count`. */
 const SOURCE = `

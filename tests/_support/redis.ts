@@ -4,8 +4,9 @@
  * @module
  */
 
+import { freePort } from "./free_port.ts";
 import { makeCertificates, type TestCertificates } from "./raw_backend.ts";
-import { freePort, ServerProcess } from "./server_process.ts";
+import { ServerProcess } from "./server_process.ts";
 import { isMissing } from "./services.ts";
 
 /** For the `ignore` of tests: true when there is no Redis here. */

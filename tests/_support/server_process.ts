@@ -25,8 +25,6 @@ export interface ServerCommand {
   readonly ready?: () => Promise<boolean>;
 }
 
-export { freePort } from "./free_port.ts";
-
 /** A running server. */
 export class ServerProcess implements AsyncDisposable {
   readonly #command: ServerCommand;

@@ -261,5 +261,3 @@ export async function who(port: number, seconds = 2): Promise<Who | undefined> {
   const { status, body } = await curl(port, "/who", { seconds });
   return status === 200 ? JSON.parse(body) : undefined;
 }
-
-export { freePort } from "./free_port.ts";

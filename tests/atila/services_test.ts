@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Atila, type AtilaWas, type ServiceOptions } from "../../src/atila/mod.ts";
 import { wac } from "../../src/was/wac.ts";
+import { freePort } from "../_support/free_port.ts";
 import { recordLogs } from "../_support/log_recorder.ts";
 import { tableOf } from "../_support/mounts.ts";
-import { freePort, until, Workshop } from "../_support/service_process.ts";
+import { until, Workshop } from "../_support/service_process.ts";
 
 const here = import.meta.url;
 

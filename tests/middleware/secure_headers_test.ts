@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { createContext } from "../../src/core/context.ts";
 import type { Handler } from "../../src/core/handler.ts";
 import { secureHeaders, type SecureHeadersOptions } from "../../src/middleware/secure_headers.ts";
-import { freePort, until, Workshop } from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
+import { until, Workshop } from "../_support/service_process.ts";
 
 async function headersOf(
   handler: Handler,

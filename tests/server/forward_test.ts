@@ -4,9 +4,10 @@ import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../src/core/errors.ts";
 import { startForward } from "../../src/server/forward.ts";
 import { DEFAULT_FRONT_LIMITS } from "../../src/server/front.ts";
+import { freePort } from "../_support/free_port.ts";
 import { ask, curl, RawClient, testTls } from "../_support/fronts.ts";
 import { listLog } from "../_support/list_log.ts";
-import { freePort, until, Workshop } from "../_support/service_process.ts";
+import { until, Workshop } from "../_support/service_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 

@@ -3,9 +3,10 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { ConfigError } from "../../src/core/errors.ts";
 import { loadTls } from "../../src/server/tls.ts";
+import { freePort } from "../_support/free_port.ts";
 import type { FrontServiceSetup } from "../_support/front_service.ts";
 import { curl, run } from "../_support/fronts.ts";
-import { freePort, type ServiceProcess, Workshop } from "../_support/service_process.ts";
+import { type ServiceProcess, Workshop } from "../_support/service_process.ts";
 
 const SCRIPT = fileURLToPath(new URL("../_support/front_service.ts", import.meta.url));
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { testClient } from "../../src/server/testing/mod.ts";
 import { openBrowser, watchPage } from "../_support/browser.ts";
-import { freePort } from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
 import { isMissing } from "../_support/services.ts";
 
 const SCRIPT = new URL("../../examples/json_api.ts", import.meta.url);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { parseParameters } from "../../src/atila/auth/authorization_header.ts";
-import { freePort, until, Workshop } from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
+import { until, Workshop } from "../_support/service_process.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");

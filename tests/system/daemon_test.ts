@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { curl, freePort, until, who, Workshop } from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
+import { curl, until, who, Workshop } from "../_support/service_process.ts";
 
 const CLI = join(dirname(fileURLToPath(import.meta.url)), "../../cli.ts");
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { type TestClient, testClient } from "../../src/server/testing/mod.ts";
+import { freePort } from "../_support/free_port.ts";
 import { noPostgresql, startPostgresql } from "../_support/postgresql.ts";
 import { noRedis, startRedis } from "../_support/redis.ts";
-import { freePort } from "../_support/service_process.ts";
 
 function start(name: string, args: string[]): Promise<TestClient> {
   const script = new URL(`../../examples/${name}`, import.meta.url);

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openBrowser, watchPage } from "../_support/browser.ts";
-import { freePort, ServiceProcess } from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
+import { ServiceProcess } from "../_support/service_process.ts";
 import { isMissing } from "../_support/services.ts";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));

@@ -7,9 +7,10 @@ import assert from "node:assert/strict";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type TestClient, testClient } from "../../src/server/testing/mod.ts";
+import { freePort } from "../_support/free_port.ts";
 import { testTls } from "../_support/fronts.ts";
 import { curl } from "../_support/serve_handler.ts";
-import { freePort, until } from "../_support/service_process.ts";
+import { until } from "../_support/service_process.ts";
 import { isMissing } from "../_support/services.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../examples", import.meta.url));

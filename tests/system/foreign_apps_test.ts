@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { testClient } from "../../src/server/testing/mod.ts";
+import { freePort } from "../_support/free_port.ts";
 import { curl } from "../_support/serve_handler.ts";
-import { freePort } from "../_support/service_process.ts";
 
 const SCRIPT = fileURLToPath(new URL("../_support/foreign_service.ts", import.meta.url));
 

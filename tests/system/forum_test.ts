@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import type { BrowserContext, Page } from "playwright-core";
 import { testClient } from "../../src/server/testing/mod.ts";
 import { openBrowser, watchPage } from "../_support/browser.ts";
-import { freePort } from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
 import { isMissing } from "../_support/services.ts";
 
 const SCRIPT = new URL("../../examples/forum/app.ts", import.meta.url);

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseRequestLine } from "../../src/wire/request_line.ts";
+import { freePort } from "../_support/free_port.ts";
 import { linesOf } from "../_support/log_directory.ts";
 import { fetchText, LogService } from "../_support/log_services.ts";
 import { isMissing } from "../_support/services.ts";
-import { freePort, until, Workshop } from "../_support/service_process.ts";
+import { until, Workshop } from "../_support/service_process.ts";
 
 const SCRIPT = fileURLToPath(new URL("../_support/log_service.ts", import.meta.url));
 const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { curl, freePort, until, who, Workshop } from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
+import { curl, until, who, Workshop } from "../_support/service_process.ts";
 
 Deno.test("SRV-01 SRV-09 SRV-10 SRV-11 SRV-14 a script runs in the foreground, in its directory, under its name", async () => {
   await using workshop = await Workshop.open();

@@ -9,9 +9,10 @@
 import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { type TestClient, testClient } from "../../src/server/testing/mod.ts";
+import { freePort } from "../_support/free_port.ts";
 import { type CodeBlock, codeBlocks, localLinks, pagePaths, readPage } from "../_support/pages.ts";
 import { CHECKOUT, openProject, type Project } from "../_support/project.ts";
-import { freePort, ServiceProcess } from "../_support/service_process.ts";
+import { ServiceProcess } from "../_support/service_process.ts";
 
 /** What a fragment finds around it, unless it imports that itself. */
 const AROUND: Record<string, string> = {

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import {
-  freePort,
-  type ServiceProcess,
-  until,
-  who,
-  Workshop,
-} from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
+import { type ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
 
 /** Lets engine processes wait in their script for as long as a file is there. */
 class Gate {

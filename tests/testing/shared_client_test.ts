@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type TestClient, testClient } from "../../src/server/testing/mod.ts";
-import { freePort } from "../_support/service_process.ts";
+import { freePort } from "../_support/free_port.ts";
 
 const SCRIPT = new URL("../_support/client_service.ts", import.meta.url);
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import * as skitai from "@skitai/skitai";
 import { launch, testClient } from "../../src/server/testing/mod.ts";
+import { freePort } from "../_support/free_port.ts";
 import { testTls } from "../_support/fronts.ts";
 import { curl } from "../_support/serve_handler.ts";
-import { freePort } from "../_support/service_process.ts";
 import { isMissing } from "../_support/services.ts";
 
 const SCRIPT = new URL("../_support/client_service.ts", import.meta.url);
