@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { DatabaseTarget } from "../../src/clients/database.ts";
 import { RedisClient } from "../../src/clients/redis/client.ts";
+import type { RedisCommand } from "../../src/clients/redis/commands.ts";
 import { noRedis, type RedisServer, startRedis } from "../_support/redis.ts";
 import { block, sent } from "../_support/raw_backend.ts";
 import { databaseSuite } from "./database_suite.ts";
@@ -68,18 +69,22 @@ for (const tls of [false, true]) {
   });
 }
 
+/** Sends commands to a plain server, as a user where one is named. */
+function asking(client: RedisClient, server: RedisServer, user?: string, password = "") {
+  const target: DatabaseTarget = {
+    ...{ host: "127.0.0.1", port: server.port, node: server.address },
+    ...{ user, password, database: "", tls: false },
+  };
+  return (...command: RedisCommand) => client.send(target, command, AbortSignal.timeout(20_000));
+}
+
 Deno.test({
   name: "DB-05 DB-12 a write finds a connection Redis has ended, though nobody saw it",
   ignore: noRedis,
   fn: async () => {
     await using server = await startRedis();
     await using client = new RedisClient();
-    const target: DatabaseTarget = {
-      ...{ host: "127.0.0.1", port: server.port, node: server.address },
-      ...{ user: undefined, password: "", database: "", tls: false },
-    };
-    const ask = (...command: [string, ...string[]]) =>
-      client.send(target, command, AbortSignal.timeout(20_000));
+    const ask = asking(client, server);
     for (let i = 1; i <= 10; i++) {
       assert.equal((await ask("get", "nothing")).status, 3);
       // the event loop stands still, so that the end is not read
@@ -104,13 +109,8 @@ Deno.test({
     await using client = new RedisClient();
     await cli(server, "acl", "setuser", "few", "on", ">few", "~*", "+get", "+set");
     await cli(server, "acl", "setuser", "open", "on", "nopass", "~*", "+acl|whoami", "+ping");
-    const ask = (user: string, password: string, ...command: [string, ...string[]]) => {
-      const target: DatabaseTarget = {
-        ...{ host: "127.0.0.1", port: server.port, node: server.address },
-        ...{ user, password, database: "", tls: false },
-      };
-      return client.send(target, command, AbortSignal.timeout(20_000));
-    };
+    const ask = (user: string, password: string, ...command: RedisCommand) =>
+      asking(client, server, user, password)(...command);
     assert.equal((await ask("few", "few", "set", "a", "1")).data, "OK");
     // silent for so long that it is asked
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -127,12 +127,7 @@ Deno.test({
   fn: async () => {
     await using server = await startRedis();
     await using client = new RedisClient();
-    const target: DatabaseTarget = {
-      ...{ host: "127.0.0.1", port: server.port, node: server.address },
-      ...{ user: undefined, password: "", database: "", tls: false },
-    };
-    const ask = (...command: [string, ...string[]]) =>
-      client.send(target, command, AbortSignal.timeout(20_000));
+    const ask = asking(client, server);
     await ask("wait", "0", "0");
     await ask("config", "resetstat");
     for (let i = 0; i < 20; i++) assert.equal((await ask("wait", "0", "0")).data, 0);
@@ -150,12 +145,8 @@ Deno.test({
   fn: async () => {
     await using server = await startRedis();
     await using client = new RedisClient();
-    const target: DatabaseTarget = {
-      ...{ host: "127.0.0.1", port: server.port, node: server.address },
-      ...{ user: undefined, password: "", database: "", tls: false },
-    };
-    const ask = async (...command: [string, ...(string | number | Uint8Array)[]]) =>
-      (await client.send(target, command, AbortSignal.timeout(20_000))).data;
+    const send = asking(client, server);
+    const ask = async (...command: RedisCommand) => (await send(...command)).data;
     const bytes = new Uint8Array([255, 0, 13, 10]);
     await ask("set", "a", bytes);
     assert.deepEqual(await ask("get", "a"), bytes);
