@@ -38,26 +38,33 @@ export function asyncFrames<T>(name: string): AsyncFrames<T> {
 
 class PlainFrames<T> implements AsyncFrames<T> {
   readonly #name: string;
-  readonly #contexts: Contexts;
+  readonly #empty: Frame;
+  readonly #get: Contexts["getAsyncContext"];
+  readonly #set: Contexts["setAsyncContext"];
 
-  constructor(name: string, contexts: Contexts) {
+  constructor(name: string, { getAsyncContext, setAsyncContext }: Contexts) {
     this.#name = `skitai ${name}`;
-    this.#contexts = contexts;
+    this.#empty = { [this.#name]: undefined };
+    this.#get = getAsyncContext;
+    this.#set = setAsyncContext;
   }
 
   run<A, B, C, R>(value: T, fn: (a: A, b: B, c: C) => R, a: A, b: B, c: C): R {
-    const { getAsyncContext, setAsyncContext } = this.#contexts;
-    const outer = getAsyncContext();
-    setAsyncContext({ ...outer, [this.#name]: value });
+    const set = this.#set;
+    const outer = (0, this.#get)();
+    // to make a member by a computed name takes longer than all the rest of this
+    const frame: Record<string, unknown> = { ...(outer ?? this.#empty) };
+    frame[this.#name] = value;
+    set(frame);
     try {
       return fn(a, b, c);
     } finally {
-      setAsyncContext(outer);
+      set(outer);
     }
   }
 
   get(): T | undefined {
-    return this.#contexts.getAsyncContext()?.[this.#name] as T | undefined;
+    return (0, this.#get)()?.[this.#name] as T | undefined;
   }
 }
 
