@@ -205,10 +205,11 @@ for (const front of ["fast", "edge"] as const) {
     const talk = await run("curl", "-skv", "--stderr", "-", "--http2", "-o", "/dev/null", url);
     assert.match(talk, /ALPN.*accepted.*h2/i);
     const load = await run("h2load", "-n", "2000", "-c", "10", "-m", "20", url);
-    assert.match(load, /2000 succeeded, 0 failed, 0 errored, 0 timeout/);
+    const told = (text: string) => `${text}\n${service.lines.join("\n")}`;
+    assert.match(load, /2000 succeeded, 0 failed, 0 errored, 0 timeout/, told(load));
     assert.match(load, /Application protocol: h2/);
     const old = await run("h2load", "--h1", "-n", "500", "-c", "5", url);
-    assert.match(old, /500 succeeded, 0 failed/);
+    assert.match(old, /500 succeeded, 0 failed/, told(old));
     // The port speaks TLS only.
     const plain = await curl(`http://127.0.0.1:${port}/`);
     assert.match(plain, /\[exit (?:1|52|56)\]/, plain);
