@@ -47,6 +47,19 @@ export const MAX_CONNECTIONS = 10;
 /** Most who may wait for a connection. */
 export const MAX_WAITING = 1000;
 
+/**
+ * Before a write, a connection that has been silent for that many milliseconds is asked whether its
+ * server is there: the end of it may have come and not been read.
+ */
+export const ASK_AFTER_MS = 5;
+
+const OF_SOCKETS = new Set<unknown>(["EPIPE", "ECONNRESET", "ETIMEDOUT"]);
+
+/** True for an error with which a socket says that its connection has ended. */
+export function isOfSocket(error: unknown): boolean {
+  return OF_SOCKETS.has((error as { code?: unknown }).code);
+}
+
 const keys = new WeakMap<DatabaseTarget, string>();
 
 /**

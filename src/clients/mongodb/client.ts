@@ -17,6 +17,7 @@ import {
   answered,
   type DatabaseTarget,
   failure,
+  isOfSocket,
   MAX_CONNECTIONS,
   MAX_WAITING,
   nameOf,
@@ -313,6 +314,7 @@ export class MongodbClient implements Client {
         throw signal.reason;
       }
       const error = asError(thrown);
+      // the socket says it as it is: its end is not read yet
       const raw = isOfSocket(error);
       // the driver has not seen that its connections have ended, and would take the next one of them
       if (raw) driver.retire();
@@ -357,14 +359,6 @@ function isLost(error: Error): boolean {
   // several documents at once: what the server itself refuses has a code
   return error.name === "MongoBulkWriteError" && (error as { code?: unknown }).code === undefined;
 }
-
-/** True for an error that comes from the socket as it is: the end of the connection is not read yet. */
-function isOfSocket(error: Error): boolean {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" && SOCKET.has(code);
-}
-
-const SOCKET = new Set(["EPIPE", "ECONNRESET", "ETIMEDOUT"]);
 
 /** Errors of operations that never left. */
 const UNSENT = new Set([

@@ -16,6 +16,7 @@ import { Pools } from "../../net/pools.ts";
 import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
 import {
   answered,
+  ASK_AFTER_MS,
   type DatabaseTarget,
   failure,
   MAX_CONNECTIONS,
@@ -34,11 +35,6 @@ export interface PostgresqlClientOptions {
   readonly idleSeconds?: () => number;
 }
 
-/**
- * Before a write, a connection that has been silent for that many milliseconds is asked whether its
- * server is there: the end of it may have come and not been read.
- */
-const ASK_AFTER_MS = 5;
 /** Texts remembered, and the longest that is. */
 const MAX_TEXTS = 500;
 const MAX_TEXT_LENGTH = 8192;

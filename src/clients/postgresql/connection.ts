@@ -12,7 +12,7 @@ import type postgres from "postgres";
 import { asError, BackendError, ConnectError, ProtocolError } from "../../core/errors.ts";
 import { isPlainObject } from "../../core/plain_object.ts";
 import type { Poolable } from "../../net/pool.ts";
-import { type DatabaseTarget, nameOf } from "../database.ts";
+import { type DatabaseTarget, isOfSocket, nameOf } from "../database.ts";
 import { orAborted } from "../shared_opening.ts";
 import type { PgText } from "./text.ts";
 import { SessionZone } from "./times.ts";
@@ -394,14 +394,11 @@ function isLost(error: unknown): boolean {
   const { code, severity, severity_local = "" } = error as Record<string, string | undefined>;
   // its codes do not tell: those of connections are also said of others, and of wrong messages
   if (isOfServer(error)) return ENDS.has(severity ?? severity_local);
-  return typeof code === "string" && (code.startsWith("CONNECTION_") || LOST.has(code));
+  return isOfSocket(error) || typeof code === "string" && code.startsWith("CONNECTION_");
 }
 
 /** What servers call errors that end the connection. */
 const ENDS = new Set(["FATAL", "PANIC"]);
-
-/** What sockets say. */
-const LOST = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT"]);
 
 /** Opens a socket, over TLS where the target wants it. */
 async function connect(target: DatabaseTarget, signal: StopSignal): Promise<Socket> {

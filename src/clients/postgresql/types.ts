@@ -5,6 +5,7 @@
  * @module
  */
 
+import { isThenable } from "../../core/handler.ts";
 import { parseTime, type SessionZone, timeText } from "./times.ts";
 
 /** A type as the driver takes it. */
@@ -167,10 +168,6 @@ function problemOf(value: unknown): string | undefined {
       }
   }
   return undefined;
-}
-
-function isThenable(value: object): boolean {
-  return typeof (value as { then?: unknown }).then === "function";
 }
 
 /** Query for the arrays of types that are not built in; not of the rows of tables. */

@@ -15,6 +15,7 @@ import { Pool } from "../../net/pool.ts";
 import type { Client, ClientStats, Outcome, Send } from "../contract.ts";
 import {
   answered,
+  ASK_AFTER_MS,
   type DatabaseTarget,
   failure,
   MAX_CONNECTIONS,
@@ -36,11 +37,6 @@ export interface RedisClientOptions {
 const MAX_COMMANDS = 10_000;
 /** A server nobody asked for that long is forgotten. */
 const FORGET_MS = 20 * 60 * 1000;
-/**
- * Before a write, a connection that has been silent for that many milliseconds is asked whether its
- * server is there: the end of it may have come and not been read.
- */
-const ASK_AFTER_MS = 5;
 
 /** The connections to one server and database. */
 class RedisServer {
