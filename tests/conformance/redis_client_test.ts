@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { DatabaseTarget } from "../../src/clients/database.ts";
+import { ASK_AFTER_MS, type DatabaseTarget } from "../../src/clients/database.ts";
 import { RedisClient } from "../../src/clients/redis/client.ts";
 import type { RedisCommand } from "../../src/clients/redis/commands.ts";
 import { noRedis, type RedisServer, startRedis } from "../_support/redis.ts";
@@ -92,6 +92,8 @@ Deno.test({
         args: ["-p", String(server.port), "client", "kill", "type", "normal"],
       }).outputSync();
       assert.equal(new TextDecoder().decode(stdout).trim(), "1");
+      // the kill may have been quicker than the silence after which the server is asked
+      block(ASK_AFTER_MS + 1);
       const asked = ask("incr", "n");
       await sent();
       block(5);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import type { DatabaseTarget } from "../../../src/clients/database.ts";
+import { ASK_AFTER_MS, type DatabaseTarget } from "../../../src/clients/database.ts";
 import { PostgresqlClient } from "../../../src/clients/postgresql/client.ts";
 import { LostConnectionError, PgConnection } from "../../../src/clients/postgresql/connection.ts";
 import { Stop } from "../../../src/core/stop.ts";
@@ -51,6 +51,8 @@ Deno.test({
           await run("select 1");
           // the event loop stands still, so that the end is not read
           terminateAll(server);
+          // that may have been quicker than the silence after which the server is asked
+          block(ASK_AFTER_MS + 1);
           const written = run("insert into writes values ($1)", [i]);
           await sent();
           block(5);
