@@ -49,6 +49,11 @@ app.route("/slow", async (was) => {
   await new Promise((resolve) => setTimeout(resolve, Number(was.request.args.ms)));
   return "slow";
 });
+app.route("/busy", (was) => {
+  // nothing else is done meanwhile, events of sockets included
+  for (const end = performance.now() + Number(was.request.args.ms); performance.now() < end;);
+  return "busy";
+});
 app.route("/stream", (was) => {
   let left = Number(was.request.args.parts);
   return new Response(

@@ -222,6 +222,50 @@ for (const front of ["fast", "edge"] as const) {
   });
 }
 
+const COME_BACK = `
+import socket, ssl, struct, sys, time
+port, local = int(sys.argv[1]), int(sys.argv[2])
+tls = ssl.create_default_context()
+tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
+
+def connect():
+    plain = socket.socket()
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # closing it resets the connection, and the port is free at once
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    plain.bind(("127.0.0.1", local))
+    plain.settimeout(20)
+    plain.connect(("127.0.0.1", port))
+    return plain
+
+def ask(secure, path):
+    secure.sendall(b"GET " + path + b" HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n")
+
+for _ in range(3):
+    first = tls.wrap_socket(connect())
+    ask(first, b"/version")
+    assert first.recv(1000).startswith(b"HTTP/1.1 200")
+    busy = tls.wrap_socket(socket.create_connection(("127.0.0.1", port), 20))
+    ask(busy, b"/busy?ms=200")
+    time.sleep(0.05)
+    first.close()
+    again = tls.wrap_socket(connect())
+    ask(again, b"/version")
+    print(again.recv(12).decode())
+    again.close()
+    assert busy.recv(1000).startswith(b"HTTP/1.1 200")
+    busy.close()
+`;
+
+Deno.test("HTTP-12 edge serves a client that comes back from the same port at once", async () => {
+  await using pki = await Pki.open();
+  await using workshop = await Workshop.open();
+  const both = await pki.join("both.pem", pki.rsa, pki.cert);
+  const service = start(workshop, { ssl: [both], run: { front: "edge" } });
+  const ports = [`${await service.port()}`, `${freePort()}`];
+  assert.equal(await run("python3", "-c", COME_BACK, ...ports), "HTTP/1.1 200\n".repeat(3));
+});
+
 function start(workshop: Workshop, setup: FrontServiceSetup): ServiceProcess {
   return workshop.start(SCRIPT, { env: { FRONT_TEST: JSON.stringify(setup) } });
 }

@@ -204,7 +204,12 @@ class EdgeFront implements Front {
     if (tls === undefined) {
       raw.on("end", () => halfClosed(connection));
     } else {
-      this.#handshakes.set(peerOf(raw), connection);
+      const peer = peerOf(raw);
+      this.#handshakes.set(peer, connection);
+      raw.on("close", () => {
+        // The peer may have come back from the same port before the end of this one was told.
+        if (this.#handshakes.get(peer) === connection) this.#handshakes.delete(peer);
+      });
     }
   }
 
@@ -239,7 +244,6 @@ class EdgeFront implements Front {
     const same = (this.#perAddress.get(address) ?? 1) - 1;
     if (same === 0) this.#perAddress.delete(address);
     else this.#perAddress.set(address, same);
-    if (this.#share.scheme === "https") this.#handshakes.delete(`${address} ${connection.port}`);
     for (const exchange of [...connection.exchanges]) {
       exchange.finish(false);
       exchange.body?.fail(endedEarly());
