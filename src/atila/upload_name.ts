@@ -15,9 +15,6 @@ export const UNNAMED = "unnamed";
 
 const encoder = new TextEncoder();
 
-/** Control and direction characters, and what shells and other file systems give a meaning to. */
-const UNSAFE = /[\p{Cc}\p{Cf}"'`*?<>|:;&$!#%^~(){}[\]\\/\ufffd]/gu;
-
 /** Names that are devices on Windows, whatever their extension. */
 const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
 
@@ -29,7 +26,8 @@ export function safeFileName(sent: string): string {
   const last = sent.slice(Math.max(sent.lastIndexOf("/"), sent.lastIndexOf("\\")) + 1);
   const name = last
     .normalize("NFC")
-    .replace(UNSAFE, "_")
+    // control and direction characters, and what shells and other file systems give a meaning to
+    .replace(/[\p{Cc}\p{Cf}"'`*?<>|:;&$!#%^~(){}[\]\\/\ufffd]/gu, "_")
     .replace(/\s+/g, " ")
     .replace(/^[\s.]+|[\s.]+$/g, "")
     .replace(/^-+/, "_");

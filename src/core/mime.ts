@@ -28,12 +28,8 @@ video/mp4 mp4 | video/webm webm | video/ogg ogv | video/quicktime mov | video/x-
 application/vnd.apple.mpegurl m3u8 | application/dash+xml mpd | model/gltf-binary glb
 `;
 
-const known = new Map<string, string>();
-for (const entry of COMMON.trim().split(/\s*[|\n]\s*/)) {
-  const [type = "", ...extensions] = entry.split(" ");
-  for (const extension of extensions) known.set(extension, withCharset(type));
-}
-
+/** Types by extension; made for the first file. */
+let known: Map<string, string> | undefined;
 let complete: Promise<void> | undefined;
 let loaded = false;
 
@@ -43,11 +39,12 @@ let loaded = false;
  */
 export function contentTypeOf(name: string): string | Promise<string> {
   const extension = extensionOf(name);
-  const type = known.get(extension);
+  const types = known ??= commonTypes();
+  const type = types.get(extension);
   if (type !== undefined) return type;
   if (extension === "" || loaded) return UNKNOWN_TYPE;
-  complete ??= loadAll();
-  return complete.then(() => known.get(extension) ?? UNKNOWN_TYPE);
+  complete ??= loadAll(types);
+  return complete.then(() => types.get(extension) ?? UNKNOWN_TYPE);
 }
 
 /** Extension of the last segment in lower case, without its dot; `""` when there is none. */
@@ -62,17 +59,26 @@ const SOURCES = ["iana", "apache", "nginx"];
 /** What is read of the database, whose package carries no types. */
 type MimeDb = Readonly<Record<string, { source?: string; extensions?: readonly string[] }>>;
 
-async function loadAll(): Promise<void> {
+function commonTypes(): Map<string, string> {
+  const types = new Map<string, string>();
+  for (const entry of COMMON.trim().split(/\s*[|\n]\s*/)) {
+    const [type = "", ...extensions] = entry.split(" ");
+    for (const extension of extensions) types.set(extension, withCharset(type));
+  }
+  return types;
+}
+
+async function loadAll(types: Map<string, string>): Promise<void> {
   const { default: db } = await import("mime-db") as unknown as { default: MimeDb };
   const ranks = new Map<string, number>();
   for (const [type, entry] of Object.entries(db)) {
     const rank = SOURCES.indexOf(entry.source ?? "");
     for (const extension of entry.extensions ?? []) {
       const taken = ranks.get(extension);
-      if (known.has(extension) && taken === undefined) continue;
+      if (types.has(extension) && taken === undefined) continue;
       if (taken !== undefined && (rank === -1 || rank >= taken)) continue;
       ranks.set(extension, rank === -1 ? SOURCES.length : rank);
-      known.set(extension, withCharset(type));
+      types.set(extension, withCharset(type));
     }
   }
   loaded = true;

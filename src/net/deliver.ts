@@ -45,8 +45,8 @@ export interface Delivery<M extends Upstream, A extends Attempt> {
   attempts: number;
 }
 
-/** Why the slower of two attempts is given up. */
-const HEDGED = new DOMException("Another member was faster", "AbortError");
+/** Why the slower of two attempts is given up. Made on first use: its stack would slow every start. */
+let faster: DOMException | undefined;
 
 /** Delivers a request. Rejects only when asking does. */
 export function deliver<M extends Upstream, A extends Attempt>(
@@ -167,7 +167,7 @@ function attempt<M extends Upstream, A extends Attempt>(
     asked = Promise.reject(error);
   }
   const end = (outcome: A): A => {
-    const isGivenUp = outcome.status === 1 && signal.reason === HEDGED;
+    const isGivenUp = outcome.status === 1 && faster !== undefined && signal.reason === faster;
     const how = isGivenUp
       ? "given-up"
       : isMemberFault(outcome, balancer.failureCodes)
@@ -223,7 +223,8 @@ async function hedged<M extends Upstream, A extends Attempt>(
   if (winner.outcome.status !== 3) winner = await both[1 - winner.number]!;
   if (winner.number === 1) balancer.repeats.hedgesWon++;
   const loser = 1 - winner.number;
-  stops[loser]!.abort(HEDGED);
+  faster ??= new DOMException("Another member was faster", "AbortError");
+  stops[loser]!.abort(faster);
   // one that was answered in the same moment has a body nobody will read
   both[loser]!.then(({ outcome }) => outcome.body?.cancel()).catch(() => {
     // it broke while it was given up

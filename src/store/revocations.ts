@@ -60,12 +60,18 @@ export class Revocations {
   /** The directory has just been made, or cannot be. */
   #isPrepared = false;
   #log: Log | undefined;
+  /** What was kept has been read once. */
+  #isRead = false;
   /** What was read of each file so far. */
   #read = new Map<string, number>();
   #complained = 0;
   #listeners = new Set<(id: string, until: number) => void>();
 
-  /** Opens the memory and reads what was kept. @throws {RangeError} when there is too little memory. */
+  /**
+   * Opens the memory; what was kept is read when it is first needed.
+   *
+   * @throws {RangeError} when there is too little memory.
+   */
   constructor(options: RevocationOptions = {}) {
     const { buffer = new SharedArrayBuffer(REVOCATION_BYTES), byteOffset = 0 } = options;
     this.#words = new Int32Array(buffer, byteOffset, REVOCATION_BYTES / 4);
@@ -73,7 +79,6 @@ export class Revocations {
     this.#directory = options.directory;
     this.#prepare = options.prepare;
     this.#log = options.log;
-    this.refresh();
   }
 
   /**
@@ -93,6 +98,7 @@ export class Revocations {
 
   /** Whether it was ended. */
   isRevoked(id: string): boolean {
+    if (!this.#isRead) this.refresh();
     const words = this.#words;
     if (Atomics.load(words, HEADER_ADDED) === 0) return false;
     const [a, b, c] = hashOf(id);
@@ -134,6 +140,7 @@ export class Revocations {
    * removes the files of days that are over.
    */
   refresh(): void {
+    this.#isRead = true;
     const directory = this.#directory;
     if (directory === undefined) return;
     if (this.#preparing === undefined) this.#keepWaiting();

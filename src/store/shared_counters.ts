@@ -183,10 +183,10 @@ export class SharedCounters {
 }
 
 /** Most bodies are small, and making a `BigInt` takes longer than adding it. */
-const SMALL: readonly bigint[] = Array.from({ length: 4096 }, (_, value) => BigInt(value));
+const SMALL = new Array<bigint | undefined>(4096);
 
 function bigintOf(bytes: number): bigint {
-  return SMALL[bytes] ?? BigInt(bytes);
+  return bytes < SMALL.length ? SMALL[bytes] ??= BigInt(bytes) : BigInt(bytes);
 }
 
 const NOTHING: Counts = {

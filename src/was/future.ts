@@ -682,13 +682,12 @@ export function quiet<R>(promise: Promise<R>): Promise<R> {
  */
 let keepsCallers: boolean | undefined;
 
-const OWN_FOLDER = new URL(".", import.meta.url).href;
-
 /** Location of the first frame outside this folder. */
 function callerIn(stack: string | undefined): string {
+  const ownFolder = new URL(".", import.meta.url).href;
   for (const line of stack?.split("\n").slice(1) ?? []) {
     const location = /\(?((?:file|https?|jsr|npm|node):[^\s()]+:\d+:\d+)\)?$/.exec(line)?.[1];
-    if (location !== undefined && !location.startsWith(OWN_FOLDER)) return location;
+    if (location !== undefined && !location.startsWith(ownFolder)) return location;
   }
   return "unknown";
 }
