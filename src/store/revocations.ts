@@ -65,7 +65,7 @@ export class Revocations {
   /** What was read of each file so far. */
   #read = new Map<string, number>();
   #complained = 0;
-  #listeners = new Set<(id: string, until: number) => void>();
+  #listeners = new Set<(mark: string, until: number) => void>();
 
   /**
    * Opens the memory; what was kept is read when it is first needed.
@@ -93,7 +93,7 @@ export class Revocations {
     const [a, b, c] = hashOf(id);
     this.#add(a, b, c, end);
     this.#keep(a, b, c, end);
-    for (const listener of this.#listeners) listener(id, end);
+    for (const listener of this.#listeners) listener(markOf(a, b, c), end);
   }
 
   /** Whether it was ended. */
@@ -123,16 +123,43 @@ export class Revocations {
     return Atomics.load(this.#words, HEADER_LOST);
   }
 
-  /** Tells what is ended here, to pass it on to other machines. Returns what takes the listener away. */
-  onRevoked(listener: (id: string, until: number) => void): () => void {
+  /**
+   * Tells what is ended here, to pass it on to other machines: its mark, 24 hexadecimal digits from
+   * which nobody finds the id, and the seconds since 1970 when it would have ended anyway. Returns what
+   * takes the listener away.
+   */
+  onRevoked(listener: (mark: string, until: number) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Takes over what was ended on another machine, without passing it on. */
-  accept(id: string, until: number): void {
-    const [a, b, c] = hashOf(id);
-    this.#add(a, b, c, Math.ceil(until));
+  /**
+   * Takes over what was ended on another machine, without passing it on.
+   *
+   * @throws {TypeError} for what is no mark, or no time.
+   */
+  accept(mark: string, until: number): void {
+    const words = wordsOf(mark);
+    if (words === undefined || !Number.isSafeInteger(until)) {
+      throw new TypeError(`Cannot take over ${JSON.stringify([mark, until])} as a revocation`);
+    }
+    if (until <= Date.now() / 1000) return;
+    const [a, b, c] = words;
+    // whichever worker hears of it first keeps it for all
+    if (this.#add(a, b, c, until)) this.#keep(a, b, c, until);
+  }
+
+  /** Marks of all that are in force, each with its end. */
+  *inForce(): Generator<[mark: string, until: number]> {
+    if (!this.#isRead) this.refresh();
+    const words = this.#words;
+    if (Atomics.load(words, HEADER_ADDED) === 0) return;
+    const now = Date.now() / 1000 - EPOCH;
+    for (let at = FIRST_SLOT; at < words.length; at += WORDS) {
+      const until = Atomics.load(words, at + 3);
+      if (until <= now || until === BUSY) continue;
+      yield [markOf(words[at]!, words[at + 1]!, words[at + 2]!), until + EPOCH];
+    }
   }
 
   /**
@@ -166,7 +193,8 @@ export class Revocations {
     }
   }
 
-  #add(a: number, b: number, c: number, until: number): void {
+  /** Adds an entry; false for one that is known already. */
+  #add(a: number, b: number, c: number, until: number): boolean {
     const words = this.#words;
     const wanted = Math.min(until - EPOCH, BUSY - 1);
     for (;;) {
@@ -179,7 +207,7 @@ export class Revocations {
         const theirs = Atomics.load(words, candidate + 3);
         isKnown = theirs !== 0 && words[candidate] === a && words[candidate + 1] === b &&
           words[candidate + 2] === c;
-        if (isKnown && theirs >= wanted) return;
+        if (isKnown && theirs >= wanted) return false;
         if (isKnown || theirs < end) {
           at = candidate;
           end = theirs;
@@ -193,7 +221,7 @@ export class Revocations {
       Atomics.store(words, at + 3, wanted);
       Atomics.add(words, HEADER_ADDED, 1);
       if (!isKnown && end > Date.now() / 1000 - EPOCH) this.#dropped();
-      return;
+      return true;
     }
   }
 
@@ -207,7 +235,7 @@ export class Revocations {
     if (this.#waiting.length >= MAX_WAITING) this.#waiting.shift();
     this.#waiting.push({
       path: join(this.#directory, String(Math.floor(until / DAY))),
-      line: `${hex(a)}${hex(b)}${hex(c)} ${until}`,
+      line: `${markOf(a, b, c)} ${until}`,
       until,
     });
     if (this.#preparing === undefined) this.#keepWaiting();
@@ -261,11 +289,10 @@ export class Revocations {
     const complete = text.lastIndexOf("\n") + 1;
     this.#read.set(name, from + complete);
     for (const line of text.slice(0, complete).split("\n")) {
-      const match = /^([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8}) (\d{1,10})$/.exec(line);
-      if (match === null) continue;
-      const [a, b, c] = [1, 2, 3].map((i) => Number.parseInt(match[i]!, 16) | 0);
-      const until = Number(match[4]);
-      if (until > Date.now() / 1000) this.#add(a!, b!, c!, until);
+      const [, mark, end] = /^(\S+) (\d{1,10})$/.exec(line) ?? [];
+      const words = mark === undefined ? undefined : wordsOf(mark);
+      const until = Number(end);
+      if (words !== undefined && until > Date.now() / 1000) this.#add(...words, until);
     }
   }
 
@@ -299,8 +326,15 @@ function slotAt(hash: number, step: number): number {
   return FIRST_SLOT + (((hash >>> 0) + step) % SLOTS) * WORDS;
 }
 
-function hex(word: number): string {
-  return (word >>> 0).toString(16).padStart(8, "0");
+/** The words of an entry as text. */
+function markOf(...words: [a: number, b: number, c: number]): string {
+  return words.map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
+}
+
+function wordsOf(mark: string): [a: number, b: number, c: number] | undefined {
+  const match = /^([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8})$/.exec(mark);
+  if (match === null) return undefined;
+  return match.slice(1).map((word) => Number.parseInt(word, 16) | 0) as [number, number, number];
 }
 
 /** 96 bits of an id. Ids are random or come out of SHA-256, so nobody can make two collide. */

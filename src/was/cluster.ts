@@ -1,5 +1,6 @@
 /**
- * Several machines as one service: last-update keys, global state, locks and messages through Redis.
+ * Several machines as one service: last-update keys, global state, locks, revocations and messages
+ * through Redis.
  *
  * @module
  */
@@ -8,6 +9,7 @@ import { ConfigError } from "../core/errors.ts";
 import { nodeOs } from "../core/node_builtins.ts";
 import type { LockOptions } from "../store/shared_state.ts";
 import type { RedisLink } from "../store/redis_link.ts";
+import { revocations } from "./revocations.ts";
 import {
   declaredKeys,
   linkSharedState,
@@ -27,7 +29,8 @@ export interface ClusterOptions {
 let settings: { readonly url: string; readonly prefix: string } | undefined;
 
 /**
- * Shares last-update keys, global state, locks and messages with all machines that name the same Redis.
+ * Shares last-update keys, global state, locks, ended sessions and tokens, and messages with all machines
+ * that name the same Redis.
  * While Redis is lost, everything goes on within each machine; the log says so once, and when it is
  * back the machines agree again by themselves.
  *
@@ -59,6 +62,9 @@ const LOCK_MS = 15_000;
 const RENEW_MS = 5000;
 const UPDATES = "updates";
 const STATES = "states";
+const REVOKED = "revoked";
+/** Most revocations in one message. */
+const MAX_MARKS = 1000;
 
 /** Keeps a field of a hash at its largest. */
 const RAISE = `local was = tonumber(redis.call("hget", KEYS[1], ARGV[1]) or "0")
@@ -69,6 +75,12 @@ const ASSIGN = `local was = redis.call("hget", KEYS[1], ARGV[1])
 if was and tonumber(string.match(was, "@(%d+)$")) > tonumber(ARGV[3]) then return was end
 redis.call("hset", KEYS[1], ARGV[1], ARGV[2] .. "@" .. ARGV[3])
 return ARGV[2] .. "@" .. ARGV[3]`;
+/** Keeps each end at its latest, and forgets those that are over. */
+const REVOKE = `for i = 2, #ARGV, 2 do
+local was = tonumber(redis.call("zscore", KEYS[1], ARGV[i]) or "0")
+if tonumber(ARGV[i + 1]) > was then redis.call("zadd", KEYS[1], ARGV[i + 1], ARGV[i]) end
+end
+return redis.call("zremrangebyscore", KEYS[1], "-inf", ARGV[1])`;
 const RELEASE = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end
 return 0`;
 const EXTEND = `if redis.call("get", KEYS[1]) == ARGV[1] then
@@ -93,7 +105,11 @@ type Message =
     readonly args: readonly unknown[];
     readonly worker: string;
   }
+  | { readonly type: "revoked"; readonly marks: readonly Revoked[] }
   | { readonly type: "data"; readonly channel: string; readonly data: unknown };
+
+/** The mark of something that was revoked, and when it ends anyway, seconds since 1970. */
+type Revoked = readonly [mark: string, until: number];
 
 /** The cluster as one worker sees it; also reached as `wac.cluster`. */
 export class ClusterMember implements SharedLink, AsyncDisposable {
@@ -106,6 +122,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   readonly #pending = new Map<string, number>();
   readonly #counts = new Map<string, { count: number; until: number }>();
   #link!: RedisLink;
+  #unlisten: (() => void) | undefined;
   #wasLost = false;
 
   private constructor() {
@@ -133,6 +150,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
     for (const key of declaredKeys().states) state.declare(unsentName(stateName(key)));
     state.declare(DOWN);
     linkSharedState(member);
+    member.#unlisten = revocations().onRevoked((...one) => void member.#tellRevoked([one]));
     await member.#link.subscribe(MESSAGES);
     await member.#link.open();
     return member;
@@ -146,6 +164,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   /** Leaves the cluster. */
   async [Symbol.asyncDispose](): Promise<void> {
     linkSharedState(undefined);
+    this.#unlisten?.();
     this.#expectNothing();
     await this.#link[Symbol.asyncDispose]();
   }
@@ -224,7 +243,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
 
   /**
    * Sends data to whoever has subscribed, in all workers of all machines, this one included: group
-   * chats, revocations.
+   * chats, for instance.
    *
    * @param data Has to be a value of JSON.
    */
@@ -290,6 +309,32 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
       }
       const states = await redis.hgetall(prefix + STATES);
       for (const key of declaredKeys().states) await this.#agreeOnState(key, states[key]);
+      await this.#agreeOnRevocations(
+        await redis.zrangebyscore(prefix + REVOKED, Date.now() / 1000, "+inf", "WITHSCORES"),
+      );
+    });
+  }
+
+  /** Takes over what others have revoked, and tells them what they do not know. */
+  async #agreeOnRevocations(remote: readonly string[]): Promise<void> {
+    const known = new Map<string, number>();
+    for (let i = 0; i < remote.length; i += 2) known.set(remote[i]!, Number(remote[i + 1]));
+    for (const [mark, until] of known) revocations().accept(mark, until);
+    let marks: Revoked[] = [];
+    for (const one of revocations().inForce()) {
+      if (known.get(one[0])! >= one[1]) continue;
+      if (marks.push(one) < MAX_MARKS) continue;
+      await this.#tellRevoked(marks);
+      marks = [];
+    }
+    if (marks.length > 0) await this.#tellRevoked(marks);
+  }
+
+  /** What does not arrive is told when Redis is back. */
+  async #tellRevoked(marks: readonly Revoked[]): Promise<void> {
+    await this.#link.run(async (redis, prefix) => {
+      await redis.eval(REVOKE, 1, prefix + REVOKED, Date.now() / 1000, ...marks.flat());
+      await this.#send({ type: "revoked", marks });
     });
   }
 
@@ -401,6 +446,9 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
       case "event":
         if (message.worker === this.#worker) return;
         wac.broadcast?.(undefined, message.event, message.args);
+        return;
+      case "revoked":
+        for (const [mark, until] of message.marks) revocations().accept(mark, until);
         return;
       case "data":
         for (const listener of this.#listeners.get(message.channel) ?? []) {

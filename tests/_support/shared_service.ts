@@ -24,6 +24,7 @@ let seen = 0;
 
 const app = new Atila(import.meta.url);
 app.config.maintainInterval = 1;
+app.securekey = "the same on all machines of the cluster";
 for (const event of ["tables.users", "model-changed:tables.users", "model-changed", "level"]) {
   app.onBroadcast(event, (_was, ...args) => void heard.push([event, ...args]));
 }
@@ -113,6 +114,18 @@ app.route(
   async () => String(await skitai.wac.cluster!.count("visits", 60_000)),
 );
 app.route("/owns", async () => String(await skitai.wac.cluster!.owns("cron", 60_000)));
+app.route("/login", (was) => {
+  was.session.set("user", "ann");
+  return was.mktoken("value");
+});
+app.route("/who", (was) => {
+  const { token = "" } = was.request.args;
+  return `${was.session.get("user", "nobody")} ${was.detoken(String(token)) ?? ""}`;
+});
+app.route("/logout", (was) => {
+  was.session.expire();
+  return was.workerId;
+});
 app.route("/die", async (was) => {
   await was.getLock("left");
   self.close();

@@ -678,8 +678,8 @@ Deno.test("SES-01 a sealer remembers what it has opened, never what it has refus
 Deno.test("SES-06 TOK-06 revocations hold until what they end would have ended anyway", () => {
   using clock = new StoppedClock();
   const revocations = new Revocations();
-  const told: unknown[] = [];
-  const stop = revocations.onRevoked((id, until) => told.push([id, until]));
+  const told: [string, number][] = [];
+  const stop = revocations.onRevoked((...one) => told.push(one));
   revocations.revoke("a", clock.seconds + 100);
   revocations.revoke("past", clock.seconds);
   assert.deepEqual(["a", "b", "past"].map((id) => revocations.isRevoked(id)), [true, false, false]);
@@ -691,10 +691,21 @@ Deno.test("SES-06 TOK-06 revocations hold until what they end would have ended a
   assert.ok(!revocations.isRevoked("a"));
   revocations.revoke("a", clock.seconds + 100);
   assert.ok(revocations.isRevoked("a"), "and again");
+  const [mark, until] = told.at(-1)!;
+  assert.match(mark, /^[0-9a-f]{24}$/, "ids are not told");
+  assert.deepEqual([...revocations.inForce()], [[mark, until]]);
   stop();
-  revocations.accept("elsewhere", clock.seconds + 5);
-  assert.ok(revocations.isRevoked("elsewhere"));
+  revocations.revoke("b", clock.seconds + 5);
   assert.equal(told.length, 3);
+
+  const elsewhere = new Revocations();
+  elsewhere.accept(mark, until);
+  assert.ok(elsewhere.isRevoked("a") && !elsewhere.isRevoked("b"));
+  elsewhere.accept("0".repeat(24), clock.seconds);
+  assert.deepEqual([...elsewhere.inForce()], [[mark, until]], "what is over is not taken");
+  for (const wrong of [["a", until], [mark.toUpperCase(), until], [mark, NaN], [mark, "1"], [1]]) {
+    assert.throws(() => elsewhere.accept(...wrong as [string, number]), TypeError);
+  }
 
   const ids = Array.from({ length: 50_000 }, () => crypto.randomUUID());
   for (const id of ids) revocations.revoke(id, clock.seconds + 1000);

@@ -138,3 +138,52 @@ Deno.test({
     await knows(pb, ({ level }) => level === 6, "they share again");
   },
 });
+
+Deno.test({
+  name:
+    "OPS-22 SES-06 who has logged out on one machine has on all: at once, after Redis was lost and forgot, and on those that come later",
+  ignore: noRedis,
+  fn: async () => {
+    await using one = await Workshop.open();
+    await using two = await Workshop.open();
+    await using three = await Workshop.open();
+    await using redis = await startRedis();
+    const url = `redis://${redis.address}`;
+    const a = start(one, url, 2);
+    const b = start(two, url);
+    const [pa, pb] = await Promise.all([a.port(), b.port()]);
+    const login = async (port: number) => {
+      const response = await fetch(`http://127.0.0.1:${port}/login`);
+      await response.body?.cancel();
+      return response.headers.getSetCookie().map((cookie) => cookie.split(";", 1)[0]).join("; ");
+    };
+    const ask = async (port: number, path: string, cookie: string) =>
+      (await (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { cookie } })).text())
+        .trim();
+    const isOut = (port: number, cookie: string, what: string) =>
+      until(() => ask(port, "/who", cookie), (who) => who === "nobody", what);
+
+    const [first, second, third] = await Promise.all([login(pa), login(pb), login(pb)]);
+    assert.equal(await ask(pb, "/who", first), "ann", "machines read each other's cookies");
+    await ask(pa, "/logout", first);
+    await isOut(pb, first, "the other machine knows");
+
+    await redis.process.kill();
+    await Promise.all([a, b].map((service) => service.line(/The cluster at .* is lost/)));
+    await ask(pb, "/logout", second);
+    assert.equal(await ask(pb, "/who", second), "nobody", "without Redis at least here");
+    assert.equal(await ask(pa, "/who", second), "ann");
+    await redis.process.start();
+    await Promise.all([a, b].map((service) => service.line(/is back; the machines agree/)));
+    await isOut(pa, second, "what was missed is told");
+
+    const c = start(three, url);
+    const pc = await c.port();
+    assert.equal(await ask(pc, "/who", third), "ann");
+    await isOut(pc, first, "who comes later knows what a Redis without memory was told again");
+    await isOut(pc, second, "and what was ended meanwhile");
+    for (const service of [a, b, c]) {
+      assert.equal(count(service, /expt/), 0, service.lines.join("\n"));
+    }
+  },
+});
