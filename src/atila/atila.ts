@@ -59,6 +59,7 @@ import {
 import {
   type AnyHandler,
   createRoute,
+  isAuthenticatedByGuard,
   METHODS,
   type Route,
   type RouteOptions,
@@ -269,7 +270,7 @@ export class Atila extends AppFeatures implements MountedApp {
       options = {
         ...options,
         ...(ns !== undefined && own ? { name: `${ns}.${own}` } : {}),
-        authenticate: options.authenticate === undefined
+        authenticate: options.authenticate === undefined && !isAuthenticatedByGuard(options)
           ? authenticate as RouteOptions["authenticate"]
           : options.authenticate,
       };

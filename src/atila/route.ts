@@ -105,9 +105,20 @@ const authenticating = new WeakMap<Guard, Authenticate>();
 
 /** Guard that makes a route authenticate: it stands for the option of that name. */
 export function authenticateBy(scheme: Authenticate): Guard {
-  const guard: Guard = (next) => next;
+  // Routes read it and never call it, since they authenticate before a body is read. Inside a guard
+  // nobody would see it, and the route would be open.
+  const guard: Guard = () => {
+    throw new TypeError(
+      "A guard that authenticates stands in `use` of a route itself, not inside another guard",
+    );
+  };
   authenticating.set(guard, scheme);
   return guard;
+}
+
+/** Whether one of the guards of a route says how it authenticates. */
+export function isAuthenticatedByGuard({ use }: RouteOptions): boolean {
+  return use?.some((guard) => authenticating.has(guard)) ?? false;
 }
 
 /** A route, prepared. */
@@ -167,11 +178,16 @@ export function createRoute(
   const rule: Rule = parseRule(text);
   const { args } = options;
   const guarded = options.use?.findLast((guard) => authenticating.has(guard));
-  const authenticate = options.authenticate === undefined && guarded !== undefined
-    ? authenticating.get(guarded)
-    : options.authenticate;
+  const byGuard = guarded && authenticating.get(guarded);
+  if (guarded && options.authenticate !== undefined && options.authenticate !== byGuard) {
+    throw new TypeError(
+      `${where}: authenticate is ${options.authenticate}, and a guard says ${byGuard}: leave out one`,
+    );
+  }
+  const authenticate = guarded ? byGuard : options.authenticate;
   checkAuthenticate(where, authenticate);
   const run = (options.use ?? []).reduceRight<AnyHandler>((next, guard, i) => {
+    if (authenticating.has(guard)) return next;
     const guarded = guard(next);
     if (typeof guarded === "function") return guarded;
     throw new TypeError(

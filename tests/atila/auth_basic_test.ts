@@ -62,6 +62,48 @@ Deno.test("AUTH-05 AUTH-07 AUTH-08 basic: the challenge, the user, wrong and bro
   assert.deepEqual((await ask(url)).slice(0, 2), [401, 'Basic realm="My \\"shop\\" X: y"']);
 });
 
+Deno.test("AUTH-02 a guard that authenticates is never lost: to a service, an option, a guard", async () => {
+  const app = new Atila(here);
+  app.bearerHandler(() => "invalid_token");
+  const guard = app.authorizationRequired("bearer");
+  const service = {
+    mount: (into: Atila) => void into.route("/guarded", { use: [guard] }, () => "in"),
+  };
+  await app.mountWith(service, { point: "/free", authenticate: null });
+  await app.mountWith(service, { point: "/basic", authenticate: "basic" });
+  await app.ready();
+  const client = app.makeClient();
+  for (const path of ["/free/guarded", "/basic/guarded"]) {
+    const { statusCode, headers } = await client.get(path);
+    assert.equal(statusCode, 401, path);
+    assert.match(headers.get("www-authenticate")!, /^Bearer /, path);
+  }
+  assert.throws(
+    () => app.route("/a", { authenticate: null, use: [guard] }, () => "in"),
+    /authenticate is null, and a guard says bearer/,
+  );
+  app.route("/b", { authenticate: "bearer", use: [guard] }, () => "in");
+  assert.throws(
+    () => app.route("/c", { use: [(next) => guard(next)] }, () => "in"),
+    /stands in `use` of a route itself/,
+  );
+});
+
+Deno.test("AUTH-03 a record of a user that is none says whose it is", async () => {
+  const app = new Atila(here);
+  app.authenticate = "basic";
+  app.debug = true;
+  app.route("/", () => "in");
+  for (const record of [5, {}, true, [5], []]) {
+    app.users = { get: () => record as unknown as string };
+    const { statusCode, text } = await app.makeClient().get("/", {
+      headers: { authorization: `Basic ${btoa("kim:5")}`, accept: "application/json" },
+    });
+    assert.equal(statusCode, 500);
+    assert.match(text, /The record of user .*kim.* is neither a password nor/);
+  }
+});
+
 Deno.test("AUTH-01 AUTH-02 the app, its routes and guards say how; null frees", async () => {
   const app = new Atila(here);
   app.users = new Map([["kim", "secret"]]);

@@ -37,7 +37,8 @@ export function readRecord(
   record: UserRecord | null | undefined,
 ): KnownUser | undefined {
   if (record === undefined || record === null) return undefined;
-  const [password, encrypted = false, info] = typeof record === "string" ? [record] : record;
+  const parts: readonly unknown[] = Array.isArray(record) ? record : [record];
+  const [password, encrypted = false, info] = parts;
   if (typeof password !== "string" || typeof encrypted !== "boolean") {
     throw new TypeError(
       `The record of user ${JSON.stringify(username)} is neither a password nor ` +
