@@ -107,13 +107,13 @@ async function launchForeground(
   settings: RunSettings,
   startEngine: StartEngine,
 ): Promise<Server> {
-  // A test run has a port of its own and does not disturb the daemon.
-  const pid = Deno.env.get(TEST_PORT_ENV) ? undefined : await daemonPid();
-  if (pid !== undefined) {
-    wac.logger.get("server").log(`daemon is running [${pid}]`, "fatal");
-    return Deno.exit(EXIT_FAILED);
-  }
   try {
+    // A test run has a port of its own and does not disturb the daemon.
+    const pid = Deno.env.get(TEST_PORT_ENV) ? undefined : await daemonPid();
+    if (pid !== undefined) {
+      wac.logger.get("server").log(`daemon is running [${pid}]`, "fatal");
+      return Deno.exit(EXIT_FAILED);
+    }
     if (!needsSupervisor(service, settings)) {
       try {
         return await runSingle(service, settings, startEngine, (watched) => {

@@ -113,6 +113,19 @@ Deno.test("SRV-15 SRV-03 a daemon that cannot start says why and leaves nothing 
   });
 });
 
+Deno.test("SRV-15 SRV-19 a runtime directory that cannot be one ends start and commands with one line", async () => {
+  await using workshop = await Workshop.open();
+  const path = await workshop.script({ options: `{ port: ${freePort()}, name: "my shop" }` });
+  const file = join(workshop.path, "a file");
+  await Deno.writeTextFile(file, "");
+  for (const args of [["start"], ["stop"], ["restart"], ["status"], []]) {
+    const process = workshop.start(path, { args, env: { SKITAI_VAR: join(file, "var") } });
+    assert.equal(await process.code(), 1);
+    assert.equal(process.lines.length, 1, process.lines.join("\n"));
+    assert.match(process.lines[0]!, /a file\/var\S*: .*(?:Not a directory|cannot be made)/);
+  }
+});
+
 Deno.test("SRV-05 SRV-20 a killed daemon leaves nothing that keeps the next from starting", async () => {
   await withShop({}, async ({ port, run }) => {
     const first = /\[(\d+)\]/.exec((await run("start")).output)!;

@@ -33,6 +33,16 @@ export async function runCommand(command: DaemonCommand): Promise<number> {
     say(`"${command}" is for POSIX systems; run the script without it`);
     return EXIT_FAILED;
   }
+  try {
+    return await obey(command);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    say(error.message);
+    return EXIT_FAILED;
+  }
+}
+
+async function obey(command: DaemonCommand): Promise<number> {
   switch (command) {
     case "start":
       return await start();
@@ -59,14 +69,7 @@ async function start(): Promise<number> {
     say(`already running [${running}]`);
     return EXIT_NORMAL;
   }
-  let report: SupervisorReport;
-  try {
-    report = await spawnSupervisor(await makeVarDirectory());
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    say(error.message);
-    return EXIT_FAILED;
-  }
+  const report = await spawnSupervisor(await makeVarDirectory());
   if (report.type === "failed") {
     say(report.text);
     return EXIT_FAILED;

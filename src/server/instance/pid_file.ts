@@ -7,6 +7,7 @@
  * @module
  */
 
+import { asError, ConfigError } from "../../core/errors.ts";
 import { join } from "../../core/file_path.ts";
 import { getVarPath } from "../paths.ts";
 
@@ -15,7 +16,12 @@ const NAME = "daemon.pid";
 const TRIES = 20;
 const PAUSE_MS = 25;
 
-/** Process id of the running daemon, or `undefined`. @throws {Error} for a locked file without a number in it. */
+/**
+ * Process id of the running daemon, or `undefined`.
+ *
+ * @throws {ConfigError} when the file cannot be opened. @throws {Error} for a locked file without a
+ * number in it.
+ */
 export async function daemonPid(varPath: string = getVarPath()): Promise<number | undefined> {
   const path = join(varPath, NAME);
   for (let tries = 0; tries < TRIES; tries++) {
@@ -85,7 +91,10 @@ async function openExisting(path: string): Promise<Deno.FsFile | undefined> {
     return await Deno.open(path, { read: true });
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    const reason = asError(error).message;
+    throw new ConfigError(path, `cannot tell whether a daemon is running: ${reason}`, {
+      cause: error,
+    });
   }
 }
 
