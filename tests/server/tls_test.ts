@@ -222,6 +222,23 @@ for (const front of ["fast", "edge"] as const) {
   });
 }
 
+Deno.test("HTTP-15 edge sessions that end while they are at work leave the process unharmed", async () => {
+  await using pki = await Pki.open();
+  await using workshop = await Workshop.open();
+  const both = await pki.join("both.pem", pki.rsa, pki.cert);
+  // Memory that was given back is overwritten, so that whoever still uses it is sure to fail.
+  const env = { MALLOC_PERTURB_: "165" };
+  const service = start(workshop, { ssl: [both], run: { front: "edge" } }, env);
+  const url = `https://127.0.0.1:${await service.port()}/version`;
+  for (let round = 0; round < 2; round++) {
+    const load = await run("h2load", "-n", "1000", "-c", "10", "-m", "20", url);
+    assert.match(load, /1000 succeeded, 0 failed/, load);
+  }
+  assert.equal(await curl("--http2", url), "2.0");
+  service.signal("SIGTERM");
+  assert.equal(await service.code(), 0);
+});
+
 const COME_BACK = `
 import socket, ssl, struct, sys, time
 port, local = int(sys.argv[1]), int(sys.argv[2])
@@ -266,8 +283,12 @@ Deno.test("HTTP-12 edge serves a client that comes back from the same port at on
   assert.equal(await run("python3", "-c", COME_BACK, ...ports), "HTTP/1.1 200\n".repeat(3));
 });
 
-function start(workshop: Workshop, setup: FrontServiceSetup): ServiceProcess {
-  return workshop.start(SCRIPT, { env: { FRONT_TEST: JSON.stringify(setup) } });
+function start(
+  workshop: Workshop,
+  setup: FrontServiceSetup,
+  env: Record<string, string> = {},
+): ServiceProcess {
+  return workshop.start(SCRIPT, { env: { FRONT_TEST: JSON.stringify(setup), ...env } });
 }
 
 Deno.test("HTTP-12 SRV-11 a certificate that is not there is named by where it was looked for", () => {

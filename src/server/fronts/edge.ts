@@ -99,6 +99,8 @@ class EdgeFront implements Front {
   readonly #perAddress = new Map<string, number>();
   /** By address and port of the peer, until the handshake tells which socket is whose. */
   readonly #handshakes = new Map<string, EdgeConnection>();
+  /** HTTP/2 sessions that are about to end. */
+  readonly #ending = new Set<Promise<void>>();
   readonly #sweeper: ReturnType<typeof setInterval>;
   #nextLookAt = 0;
   #looking: Promise<void> | undefined;
@@ -227,6 +229,7 @@ class EdgeFront implements Front {
   }
 
   #onSession(session: ServerHttp2Session): void {
+    this.#endLater(session);
     const connection = this.#handshakes.get(peerOf(session.socket));
     session.on("error", (error) => this.#refusals.write(`HTTP/2 error: ${error.message}`));
     if (connection === undefined) {
@@ -236,6 +239,24 @@ class EdgeFront implements Front {
     (session as Tracked)[CONNECTION] = connection;
     connection.session = session;
     if (this.#isClosing) session.close();
+  }
+
+  /**
+   * A session often ends in the middle of what the runtime does with it, such as sending its last frame.
+   * The memory of it is free then, the runtime goes on to use it, and the process dies of that.
+   */
+  #endLater(session: ServerHttp2Session): void {
+    const destroy = session.destroy.bind(session);
+    let isEnding = false;
+    session.destroy = (...reason) => {
+      if (isEnding) return;
+      isEnding = true;
+      const end = delay(0).then(() => {
+        this.#ending.delete(end);
+        destroy(...reason);
+      });
+      this.#ending.add(end);
+    };
   }
 
   #closed(connection: EdgeConnection): void {
@@ -695,6 +716,7 @@ class EdgeFront implements Front {
     for (const connection of [...this.#connections]) connection.destroy();
     await closed;
     await ended;
+    await Promise.all(this.#ending);
     grace.cancel();
     await draining;
     clearInterval(this.#sweeper);
