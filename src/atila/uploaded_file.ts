@@ -111,8 +111,11 @@ export class UploadedFile {
    */
   async save(into: string, options: SaveOptions = {}): Promise<string> {
     const { name = this.name, mkdir = false, dup = "u" } = options;
-    // deno-lint-ignore no-control-regex
-    if (name === "" || name === "." || name === ".." || /[/\\\x00]/.test(name)) {
+    if (
+      typeof name !== "string" || name === "" || name === "." || name === ".." ||
+      // deno-lint-ignore no-control-regex
+      /[/\\\x00]/.test(name)
+    ) {
       throw new TypeError(
         `Cannot save an upload as ${
           JSON.stringify(name)

@@ -27,7 +27,8 @@ export function parseHeaderValue(header: string): HeaderValue {
     const next = header.indexOf(";", start);
     if (equals === -1) break;
     if (next !== -1 && next < equals) {
-      at = next;
+      // Not one by one: each of thousands of semicolons would look for the same equals sign.
+      at = header.lastIndexOf(";", equals);
       continue;
     }
     const name = header.slice(start, equals).trim().toLowerCase();

@@ -139,6 +139,23 @@ Deno.test("UPL-01 names of files are harmless whatever the client sends", () => 
   }
 });
 
+Deno.test("UPL-01 making a name safe takes no longer for one that was made to be slow", () => {
+  // What takes the square of the length would need minutes for each of these.
+  const runs = 1_000_000;
+  for (
+    const [sent, safe] of [
+      [`a${".".repeat(runs)}b.txt`, `a${".".repeat(235)}.txt`],
+      [`a${". ".repeat(runs)}b`, `a${". ".repeat(118)}. b`],
+      [`e${"\u0315\u0334".repeat(runs)}.png`, `e${"\u0334".repeat(117)}.png`],
+      [`a${"\ud83d\ude00".repeat(runs)}`, `a${"\ud83d\ude00".repeat(59)}`],
+    ] as const
+  ) {
+    const name = safeFileName(sent);
+    assert.equal(name, safe, JSON.stringify(name));
+    assert.ok(name.isWellFormed());
+  }
+});
+
 Deno.test("UPL-01 tricky names reach the handler safe, and saving them stays in the directory", async () => {
   await using desk = new Desk();
   const into = Deno.makeTempDirSync({ dir: desk.directory });
@@ -238,8 +255,8 @@ Deno.test("UPL-02 save moves a file, finds a free name or overwrites, and makes 
 Deno.test("UPL-02 names that are paths and unknown modes are refused, and nothing is lost", async () => {
   await using desk = new Desk();
   desk.app.route("/", { methods: ["POST"], args: { f: FILE } }, async (_was, { f }) => {
-    for (const name of ["../x", "a/b", "a\\b", "..", ".", "", "a\0b"]) {
-      await assert.rejects(f.save(desk.directory, { name }), /without a directory/);
+    for (const name of ["../x", "a/b", "a\\b", "..", ".", "", "a\0b", 5, null]) {
+      await assert.rejects(f.save(desk.directory, { name: name as string }), /without a directory/);
     }
     await assert.rejects(f.save(desk.directory, { dup: "x" as "u" }), /dup is "u" or "o"/);
     return new TextDecoder().decode(await f.read());
