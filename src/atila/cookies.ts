@@ -4,7 +4,7 @@
  * @module
  */
 
-import { formatSetCookie, parseCookies } from "../core/cookie.ts";
+import { formatSetCookie, isCookieName, parseCookies } from "../core/cookie.ts";
 import { MapLike } from "./map_like.ts";
 
 /** How a cookie is kept. */
@@ -108,9 +108,18 @@ export class Cookies extends MapLike<string> {
     this.set(name, "", { expires: 0, path, domain });
   }
 
-  /** Deletes all cookies of that path and domain, except those of sessions and messages. */
+  /**
+   * Deletes all cookies of that path and domain, except those of sessions and messages, and those a
+   * response cannot name there: `a[b]` of somebody else, or `__Host-a` where the request is not TLS.
+   */
   clear(place: CookiePlace = {}): void {
-    for (const name of this.keys()) this.remove(name, place);
+    const { mountPoint, isSecure } = this.#owner;
+    const { path = defaultPath(mountPoint), domain } = place;
+    for (const name of this.keys()) {
+      const isReachable = isCookieName(name) &&
+        prefixProblem({ name, path, domain, secure: isSecure }) === undefined;
+      if (isReachable) this.remove(name, place);
+    }
   }
 
   /** Adds the `Set-Cookie` lines of what was changed. @internal */
@@ -172,6 +181,8 @@ export function cookieLine(
       `Cannot set cookie ${name}: browsers drop sameSite "none" without secure, which needs TLS`,
     );
   }
+  const problem = prefixProblem({ name, path, domain, secure });
+  if (problem !== undefined) throw new TypeError(`Cannot set cookie ${name}: ${problem}`);
   return formatSetCookie({
     name,
     value,
@@ -182,4 +193,21 @@ export function cookieLine(
     sameSite,
     maxAge: seconds,
   });
+}
+
+/** Why browsers would drop a cookie for the promise its name makes; RFC 6265bis, 4.1.3. */
+function prefixProblem({ name, path, domain, secure }: {
+  name: string;
+  path: string | undefined;
+  domain: string | undefined;
+  secure: boolean;
+}): string | undefined {
+  if (!name.startsWith("__")) return undefined;
+  const lower = name.toLowerCase();
+  const isHost = lower.startsWith("__host-");
+  if (!isHost && !lower.startsWith("__secure-")) return undefined;
+  if (!secure) return "browsers drop that name without secure, which needs TLS";
+  return isHost && (path !== "/" || domain !== undefined)
+    ? `browsers drop that name with a domain and with another path than "/"`
+    : undefined;
 }

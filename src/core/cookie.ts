@@ -41,13 +41,14 @@ const LATEST = Date.UTC(9999, 11, 31);
 export function parseCookies(header: string): Map<string, string> {
   const cookies = new Map<string, string>();
   for (let at = 0; at < header.length;) {
-    let end = header.indexOf(";", at);
-    if (end === -1) end = header.length;
     const equals = header.indexOf("=", at);
-    if (equals !== -1 && equals < end) {
-      const name = header.slice(at, equals).trim();
-      if (!cookies.has(name)) cookies.set(name, decode(header.slice(equals + 1, end).trim()));
-    }
+    if (equals === -1) break;
+    // From the name on: what has no equals sign is no cookie.
+    const start = header.lastIndexOf(";", equals) + 1;
+    let end = header.indexOf(";", equals);
+    if (end === -1) end = header.length;
+    const name = header.slice(start, equals).trim();
+    if (!cookies.has(name)) cookies.set(name, decode(header.slice(equals + 1, end).trim()));
     at = end + 1;
   }
   return cookies;
@@ -69,10 +70,15 @@ export function rawCookie(header: string, name: string): string | undefined {
   return undefined;
 }
 
+/** Whether a cookie of that name can be sent. What a client brings may be called anything else. */
+export function isCookieName(name: string): boolean {
+  return NAME.test(name);
+}
+
 /** The value of a `Set-Cookie` header. @throws {TypeError} for what cannot be sent. */
 export function formatSetCookie(cookie: SetCookieParts): string {
   const { name, value, maxAge, domain, path, sameSite } = cookie;
-  if (!NAME.test(name)) throw new TypeError(`Cannot send a cookie with the name ${show(name)}`);
+  if (!isCookieName(name)) throw new TypeError(`Cannot send a cookie with the name ${show(name)}`);
   let line = `${name}=${PLAIN_VALUE.test(value) ? value : encode(value)}`;
   if (maxAge !== undefined) {
     if (!Number.isInteger(maxAge)) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { Atila, type AtilaWas } from "../../src/atila/mod.ts";
+import { Atila, type AtilaWas, type CookieOptions } from "../../src/atila/mod.ts";
 import { createContext } from "../../src/core/context.ts";
 import { curl, serveHandler } from "../_support/serve_handler.ts";
 import { keyedApp, logged, StoppedClock } from "../_support/visitor.ts";
@@ -214,6 +214,52 @@ Deno.test("CKY-04 one cookie and all cookies are deleted, with the path and doma
     "b=; Max-Age=0; Path=/",
     "new=; Max-Age=0; Path=/",
   ]);
+});
+
+Deno.test("CKY-04 clearing is not stopped by names that no response of ours can carry", async () => {
+  const cookie = "a[b]=1; =x; f\u00f6\u00f6=1; __Host-z=1; __secure-y=1; mine=1";
+  const clear = (was: AtilaWas) => {
+    was.cookie.clear();
+    return was.cookie.keys();
+  };
+  const plain = await run(clear, { cookie });
+  assert.deepEqual(plain.data, ["a[b]", "", "f\u00f6\u00f6", "__Host-z", "__secure-y"]);
+  assert.deepEqual(plain.lines.map((line) => line.split(";")[0]), ["mine="]);
+
+  const secure = await run(clear, { cookie, secure: true });
+  assert.deepEqual(secure.lines.map((line) => line.split(";")[0]), [
+    "__Host-z=",
+    "__secure-y=",
+    "mine=",
+  ]);
+  const below = await run(clear, { cookie, secure: true, point: "/shop/" });
+  assert.deepEqual(below.lines.map((line) => line.split(";")[0]), ["__secure-y=", "mine="]);
+});
+
+Deno.test("CKY-02 a name that promises something is refused where the cookie does not keep it", async () => {
+  const set = (name: string, options?: CookieOptions) => (was: AtilaWas) => {
+    try {
+      was.cookie.set(name, "1", options);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "sent";
+  };
+  const secure = { secure: true };
+  for (const name of ["__Host-a", "__secure-a", "__HOST-a"]) {
+    const { data, lines } = await run(set(name));
+    assert.match(data as string, /^Cannot set cookie __.*: browsers drop .* needs TLS$/);
+    assert.deepEqual(lines, []);
+    assert.equal((await run(set(name), secure)).data, "sent");
+  }
+  assert.equal((await run(set("__Host-a", { secure: true }))).data, "sent");
+  assert.match((await run(set("__Host-a", { domain: "host" }), secure)).data as string, /domain/);
+  assert.match((await run(set("__Host-a", { path: "/x" }), secure)).data as string, /path/);
+  const mounted = { secure: true, point: "/shop/" };
+  assert.match((await run(set("__Host-a"), mounted)).data as string, /another path than "\/"/);
+  assert.equal((await run(set("__Host-a", { path: "/" }), mounted)).data, "sent");
+  assert.equal((await run(set("__Secure-a", { domain: "host" }), mounted)).data, "sent");
+  assert.equal((await run(set("__other"))).data, "sent");
 });
 
 Deno.test("CKY-05 HOOK-05 cookies, session and messages of a handler that failed are discarded", async () => {
