@@ -119,7 +119,8 @@ function comparison(dialect: SqlDialect, key: string, value: unknown): SqlTempla
   const text = TEXT.exec(operator);
   if (text === null) {
     throw new TypeError(
-      `Cannot filter by ${key}: unknown operator "${operator}"; known are ${OPERATORS.join(", ")}`,
+      `Cannot filter by ${key}: unknown operator "${operator}"; known are ` +
+        `${OPERATORS.join(", ")}, the last four also with i, n or ni in front`,
     );
   }
   if (typeof value !== "string") throw new TypeError(`Cannot filter by ${key}: expected a text`);

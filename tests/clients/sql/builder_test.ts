@@ -121,7 +121,10 @@ Deno.test("DB-18 DB-21 what cannot be used says so where it is written", () => {
     [() => pg.select("t").get("id; drop table t"), /as a column/],
     [() => pg.select("t").get("(select 1)"), /as a column/],
     [() => pg.select("t").get("pg_sleep(10) --"), /as a column/],
-    [() => pg.select("t").filter({ a__unlike: 1 }), /unknown operator "unlike"/],
+    [
+      () => pg.select("t").filter({ a__unlike: 1 }),
+      /unknown operator "unlike".* like, .* with i, n or ni in front$/,
+    ],
     [() => pg.select("t").filter({ a__toString: 1 }), /unknown operator "toString"/],
     [() => pg.select("t").filter({ a: undefined }), /is undefined/],
     [() => pg.select("t").filter({ a__in: [1, undefined] }), /a__in: the value is undefined/],
