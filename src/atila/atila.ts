@@ -67,6 +67,7 @@ import {
 } from "./route.ts";
 import { Router } from "./router.ts";
 import { scopeOf } from "./scope.ts";
+import { checkSeconds } from "./session.ts";
 import { runSteps, type Steps } from "./steps.ts";
 import { AppStore } from "./store.ts";
 import { basePath, buildUrl, encodeFixed, type HandlerReference, joinMount } from "./url.ts";
@@ -121,13 +122,10 @@ export class Atila extends AppFeatures implements MountedApp {
   name: string;
   /** Prefix of the (first) mount, with its final slash. */
   mountPoint = "/";
-  /** Seconds a session lives after its last change. Default 1200. */
-  sessionTimeout = 1200;
-  /** Seconds after which a session ends whatever happens. Default 30 days. */
-  sessionLifetime = 30 * 86_400;
-
   // Private, so that an app that is printed does not show it.
   #securekey: SecureKey | undefined;
+  #sessionTimeout = 1200;
+  #sessionLifetime = 30 * 86_400;
   #debug = false;
   #useReloader = false;
   #routes: Route[] = [];
@@ -177,6 +175,26 @@ export class Atila extends AppFeatures implements MountedApp {
   set securekey(key: SecureKey | undefined) {
     checkKey(key);
     this.#securekey = key;
+  }
+
+  /** Seconds a session lives after its last change. Default 1200. @throws {RangeError} unless above 0. */
+  get sessionTimeout(): number {
+    return this.#sessionTimeout;
+  }
+  set sessionTimeout(seconds: number) {
+    this.#sessionTimeout = checkSeconds("app.sessionTimeout", seconds);
+  }
+
+  /**
+   * Seconds after which a session ends whatever happens. Default 30 days.
+   *
+   * @throws {RangeError} unless above 0.
+   */
+  get sessionLifetime(): number {
+    return this.#sessionLifetime;
+  }
+  set sessionLifetime(seconds: number) {
+    this.#sessionLifetime = checkSeconds("app.sessionLifetime", seconds);
   }
 
   /** Show errors with their stack to the client. Always false in production. */

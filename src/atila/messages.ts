@@ -7,7 +7,7 @@
 import { nodeBuffer } from "../core/node_builtins.ts";
 import { ringFor, ringOf, type SecureKey } from "./key_ring.ts";
 import { SealedCookie, type SealedOptions, type SealedOwner } from "./sealed_cookie.ts";
-import type { SessionApp } from "./session.ts";
+import { jsonOf, type SessionApp } from "./session.ts";
 
 /** A message. */
 export interface Message {
@@ -117,10 +117,16 @@ class BoxState {
   }
 
   clear(): void {
+    this.clearStored();
+    this.#load().length = 0;
+  }
+
+  /** Removes what came; what was sent in this request stays. */
+  clearStored(): void {
     this.#owner.checkOpen(this.cookie.label);
     const messages = this.#load();
     this.#isChanged ||= this.#stored.size > 0;
-    messages.length = 0;
+    this.#messages = messages.filter(({ id }) => !this.#stored.has(id));
   }
 
   commit(): string | undefined {
@@ -131,7 +137,10 @@ class BoxState {
     if (!isChanged) return undefined;
     if (left.length === 0) return this.cookie.came ? this.cookie.deletion() : undefined;
     const content: Content = { a: this.#owner.remoteAddr, m: left.map(rowOf) };
-    const text = JSON.stringify(content);
+    const text = jsonOf(
+      `Cannot keep ${left.length} messages that were not read in the ${this.cookie.label}`,
+      content,
+    );
     const bytes = nodeBuffer().byteLength(text);
     if (this.cookie.excess(bytes) > 0) {
       throw new RangeError(
@@ -250,11 +259,13 @@ export class MessageBox {
     return this.#state.isFromSameAddress;
   }
 
-  /** Like {@link get} if the source is verified; otherwise nothing, and what came is removed. */
+  /**
+   * Like {@link get} if the source is verified; otherwise what came is removed, and only what was sent in
+   * this request is there.
+   */
   getv(...filter: (string | readonly string[])[]): Message[] {
-    if (this.sourceVerified()) return this.get(...filter);
-    this.#state.clear();
-    return [];
+    if (!this.sourceVerified()) this.#state.clearStored();
+    return this.get(...filter);
   }
 
   /**

@@ -131,7 +131,10 @@ class SessionState {
     if (typeof name !== "string") {
       throw new TypeError(`Cannot set a value of the ${this.cookie.label}: its key is not text`);
     }
-    const text = toJson(this.cookie.label, name, value);
+    const text = jsonOf(
+      `Cannot keep ${JSON.stringify(name)} in the ${this.cookie.label}`,
+      value,
+    );
     this.#load();
     const bytes = nodeBuffer().byteLength(text) + nodeBuffer().byteLength(JSON.stringify(name)) + 2;
     this.#checkSize(name, bytes);
@@ -158,10 +161,11 @@ class SessionState {
   setExpiry(seconds: number): void {
     this.#owner.checkOpen(this.cookie.label);
     const { sessionLifetime } = this.#owner.app;
-    if (!(seconds > 0) || seconds > sessionLifetime) {
+    // Text would be put behind the time it is added to, which is an end far in the future.
+    if (typeof seconds !== "number" || !(seconds > 0) || seconds > sessionLifetime) {
       throw new RangeError(
         `Cannot let a session expire in ${
-          String(seconds)
+          show(seconds)
         } seconds: expected more than 0 and at most ` +
           `${sessionLifetime}, the app.sessionLifetime`,
       );
@@ -257,6 +261,8 @@ class SessionState {
     if (this.#id === "") {
       this.#id = randomId();
       this.#created = time;
+      // One that came is compared with where it came from, also where a hook has touched it before.
+      this.#addr = this.#owner.remoteAddr;
       this.#expires = this.#latest = 0;
     }
     this.#isChanged = true;
@@ -396,7 +402,10 @@ export class Session extends MapLike<unknown> {
     return this.#state.expires;
   }
 
-  /** Whether the client has the address it had at the last change; false when there is no session. */
+  /**
+   * Whether the client has the address it had at the last change, which is its own in a session that
+   * began or was renewed in this request; false when there is no session.
+   */
   sourceVerified(): boolean {
     return this.#state.isFromSameAddress;
   }
@@ -482,12 +491,9 @@ export class Session extends MapLike<unknown> {
     { sessionTimeout, ...options }: SessionOptions,
   ): SessionState {
     const { app } = this.#owner;
-    const timeout = sessionTimeout ?? app.sessionTimeout;
-    if (!(timeout > 0)) {
-      throw new RangeError(
-        `A session cannot last ${String(timeout)} seconds: expected more than 0`,
-      );
-    }
+    const timeout = sessionTimeout === undefined
+      ? app.sessionTimeout
+      : checkSeconds("sessionTimeout of a session", sessionTimeout);
     const ring = key === undefined ? ringOf(app, "Sessions") : ringFor(key);
     const cookie = new SealedCookie(this.#owner, "sid", ring, { ...options, name });
     const { path = "/", domain = "" } = options;
@@ -519,25 +525,32 @@ function now(): number {
   return Math.floor(Date.now() / 1000);
 }
 
+/** Refuses what is no time to live; `Infinity` is one. @throws {RangeError} */
+export function checkSeconds(where: string, seconds: number): number {
+  if (typeof seconds === "number" && seconds > 0) return seconds;
+  throw new RangeError(`${where}: ${show(seconds)} seconds, expected a number above 0`);
+}
+
+function show(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
 /** Text nobody can guess. */
 export function randomId(bytes: number = ID_BYTES): string {
   return nodeBuffer().from(crypto.getRandomValues(new Uint8Array(bytes))).toString("base64url");
 }
 
-function toJson(label: string, name: string, value: unknown): string {
+/** A value as JSON. `action` begins the message of the error. @throws {TypeError} for what has no form in it. */
+export function jsonOf(action: string, value: unknown): string {
   let text: string | undefined;
   try {
     text = typeof value === "number" && !Number.isFinite(value) ? undefined : JSON.stringify(value);
   } catch (error) {
-    throw new TypeError(
-      `Cannot keep ${JSON.stringify(name)} in the ${label}: ${(error as Error).message}`,
-      { cause: error },
-    );
+    throw new TypeError(`${action}: ${(error as Error).message}`, { cause: error });
   }
   if (text === undefined) {
-    throw new TypeError(
-      `Cannot keep ${JSON.stringify(name)} in the ${label}: ${String(value)} has no form in JSON`,
-    );
+    const what = typeof value === "function" ? "a function" : String(value);
+    throw new TypeError(`${action}: ${what} has no form in JSON`);
   }
   return text;
 }

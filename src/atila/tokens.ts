@@ -15,7 +15,7 @@ import {
   verifyJwt,
 } from "./jwt.ts";
 import { ringOf, type SecureKey } from "./key_ring.ts";
-import { randomId, type Session } from "./session.ts";
+import { jsonOf, randomId, type Session } from "./session.ts";
 
 /** What tokens need of the request. */
 export interface TokenOwner {
@@ -54,9 +54,7 @@ export function makeToken(
   if (typeof timeout !== "number" || !Number.isFinite(timeout)) {
     throw new TypeError(`Cannot make a token that is valid for ${String(timeout)} seconds`);
   }
-  if (value === undefined || typeof value === "function" || typeof value === "symbol") {
-    throw new TypeError(`Cannot make a token: a value of type ${typeof value} has no form in JSON`);
-  }
+  jsonOf("Cannot make a token", value);
   const content: Content = { v: value, e: Date.now() / 1000 + timeout, n: randomId() };
   if (sessionKey !== undefined) {
     const secret = randomId();

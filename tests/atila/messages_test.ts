@@ -242,6 +242,36 @@ Deno.test("MBX-07 the source is checked, and boxes have names and keys of their 
   });
 });
 
+Deno.test("MBX-07 MBX-06 what is sent in a request is there, whatever came from elsewhere", async () => {
+  const { visitor, run } = visit();
+  const sendAndGet = (was: AtilaWas) => {
+    was.mbox.send("of this request");
+    return was.mbox.getv().map(({ msg }) => msg);
+  };
+  assert.deepEqual(await run(sendAndGet), ["of this request"]);
+  assert.deepEqual(visitor.lines, []);
+  await run((was) => was.mbox.send("private"), { remoteAddr: "192.0.2.1" });
+  assert.deepEqual(await run(sendAndGet, { remoteAddr: "192.0.2.2" }), ["of this request"]);
+  assert.match(visitor.lines[0]!, /^sk\.mbox=; Max-Age=0/);
+});
+
+Deno.test("MBX-01 MBX-06 extra values JSON cannot say are fine until they have to be kept", async () => {
+  const { app, visitor, run } = visit();
+  const got = await run((was) => {
+    was.mbox.send("now", "info", { n: 1n });
+    return was.mbox.get()[0]!.extra.n;
+  });
+  assert.equal(got, 1n);
+  app.route("/later", (was) => String(was.mbox.send("later", "info", { n: 1n })));
+  const log = await logged(async () => {
+    assert.equal((await visitor.get("/later")).statusCode, 500);
+  });
+  assert.match(
+    log,
+    /TypeError: Cannot keep 1 messages that were not read in the message box: .*Big/,
+  );
+});
+
 Deno.test("MBX-01 forged boxes are empty, keys rotate, and __proto__ is a name like others", async () => {
   const { app, visitor, run } = visit();
   await run((was) =>

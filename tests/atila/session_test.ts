@@ -440,6 +440,47 @@ Deno.test("SES-08 the address of the last change is compared, and a session from
   assert.equal(await run((was) => was.session.get("user"), elsewhere), undefined, "it has ended");
 });
 
+Deno.test("SES-08 a session that begins in a request comes from where the request does", async () => {
+  const { visitor, run } = visit();
+  const [home, elsewhere] = [{ remoteAddr: "192.0.2.1" }, { remoteAddr: "2001:db8::2" }];
+  const login = (was: AtilaWas) => {
+    was.session.set("user", "ann");
+    return [was.session.sourceVerified(), was.session.getv("user", "-"), was.session.size];
+  };
+  assert.deepEqual(await run(login, home), [true, "ann", 1]);
+  const copy = visitor.copy();
+  assert.deepEqual(
+    await run((was) => {
+      was.session.touch();
+      return was.session.sourceVerified();
+    }, { ...elsewhere, as: copy }),
+    false,
+    "a change does not hide where it came from",
+  );
+  const again = await run((was) => {
+    was.session.renew();
+    return was.session.getv("user", "-");
+  }, elsewhere);
+  assert.equal(again, "ann", "whoever logs in is here");
+});
+
+Deno.test("SES-03 SES-05 SES-09 times that are no numbers are refused, not added as text", async () => {
+  const { run, app } = visit();
+  for (const seconds of ["60", NaN, 0, -5, null, undefined] as number[]) {
+    assert.throws(() => app.sessionTimeout = seconds, {
+      name: "RangeError",
+      message: /^app\.sessionTimeout: .* seconds, expected a number above 0$/,
+    });
+    assert.throws(() => app.sessionLifetime = seconds, /^RangeError: app\.sessionLifetime: /);
+  }
+  assert.deepEqual([app.sessionTimeout, app.sessionLifetime], [1200, 30 * 86_400]);
+  await run((was) => {
+    assert.match(thrown(() => was.session.setExpiry("60" as never)).message, /in "60" seconds/);
+    const options = { sessionTimeout: "60" as never };
+    assert.match(thrown(() => was.session.mount("a", null, options)).message, /"60" seconds/);
+  });
+});
+
 Deno.test("SES-09 SES-10 named sessions have cookies, keys, paths and times of their own", async () => {
   using clock = new StoppedClock();
   const { visitor, run } = visit();
