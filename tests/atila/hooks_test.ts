@@ -4,6 +4,7 @@ import type { LifecyclePhase } from "../../src/core/app.ts";
 import { HttpError } from "../../src/core/errors.ts";
 import { type Wac, wac } from "../../src/was/wac.ts";
 import { was as imported } from "../../src/was/current.ts";
+import { overrideEnv } from "../_support/env_override.ts";
 
 const here = import.meta.url;
 
@@ -266,14 +267,10 @@ Deno.test("ATL-06 SRV-28 CLI-08 debug shows the stack, production never does", a
     throw new Error("inner detail");
   });
   assert.match((await app.makeClient().get("/")).text, /inner detail/);
-  Deno.env.set("SKITAI_ENV", "PRODUCTION");
-  try {
-    assert.equal(app.debug, false);
-    assert.equal(app.useReloader, false);
-    assert.doesNotMatch((await app.makeClient().get("/")).text, /inner detail/);
-  } finally {
-    Deno.env.delete("SKITAI_ENV");
-  }
+  using _production = overrideEnv("SKITAI_ENV", "PRODUCTION");
+  assert.equal(app.debug, false);
+  assert.equal(app.useReloader, false);
+  assert.doesNotMatch((await app.makeClient().get("/")).text, /inner detail/);
 });
 
 Deno.test("ATL-07 ATL-08 the reloader watches the app, its services and added packages", () => {
