@@ -529,13 +529,22 @@ Deno.test("RES-14 RES-16 RES-17 a result that ran out of time names who was aske
   aliases.define("@late", "http", nodes, { balance: "round-robin" });
   aliases.define("@silent", "http", node);
   const was = new Was();
-  const short = { timeout: 0.3 };
+  /** Ends the time of a request once the server that never answers has been asked. */
+  const late = async <R>(future: { dispatch(timeout: number): Promise<R> }): Promise<R> => {
+    const count = silent.accepted + 1;
+    await until("it is asked", () => silent.accepted === count);
+    return await future.dispatch(0.001);
+  };
   try {
-    const plain = await was.get(`${silent.origin}/x`, undefined, short);
+    const plain = await late(was.get(`${silent.origin}/x`));
     deepEqual([plain.status, plain.node], [1, node]);
-    const one = await was.get("@silent/x", undefined, short);
+    const one = await late(was.get("@silent/x"));
     deepEqual([one.status, one.node, (one.error as BackendError).member], [1, node, node]);
-    const all = await was.get.map("@late/x", undefined, short);
+    const answered = Promise.withResolvers<void>();
+    const both = was.get.map("@late/x", undefined, { filter: () => answered.resolve() });
+    const all = await late({
+      dispatch: (timeout) => answered.promise.then(() => both.dispatch(timeout)),
+    });
     deepEqual([all.status, [...all].map((result) => result.node)], [[3, 1], nodes]);
   } finally {
     for (const name of ["@late", "@silent"]) aliases.delete(name);
