@@ -198,9 +198,9 @@ export function block(ms: number): void {
   for (const until = performance.now() + ms; performance.now() < until;);
 }
 
-/** Waits until the condition holds, at most ten seconds. */
+/** Waits until the condition holds, at most half a minute. */
 export async function until(what: string, condition: () => boolean): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   while (!condition()) {
     if (performance.now() > end) throw new Error(`Waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));

@@ -5,7 +5,7 @@
  * @module
  */
 
-const READY_MS = 20_000;
+const READY_MS = 60_000;
 
 /** How to run a server. */
 export interface ServerCommand {

@@ -522,9 +522,9 @@ Deno.test({
   },
 });
 
-/** Tries until it is so, at most ten seconds. */
+/** Tries until it is so, at most half a minute. */
 async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   while (!await condition()) {
     if (performance.now() > end) throw new Error(`Waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
