@@ -63,12 +63,15 @@ export function checkOverlay(overlay: JinjaOverlay): Required<JinjaOverlay> {
       );
     }
     const blank = value === "" && !name.startsWith("line");
-    if (typeof value !== "string" || blank || /[\s"'\\]|^-|-$/.test(value) || INNER.test(value)) {
+    // A hyphen beside a value or a statement cuts blanks; comments have no use for it.
+    const unclear = name.startsWith("comment") ? /[\s"'\\]/ : /[\s"'\\]|^-|-$/;
+    if (typeof value !== "string" || blank || unclear.test(value) || INNER.test(value)) {
       throw new TypeError(`jinjaOverlay: ${JSON.stringify(value)} cannot be ${name}`);
     }
   }
   const full: Required<JinjaOverlay> = { ...known, ...overlay };
-  const starts = [full.variableStart, full.blockStart, full.commentStart];
+  const lines = [full.lineStatement, full.lineComment].filter((line) => line !== "");
+  const starts = [full.variableStart, full.blockStart, full.commentStart, ...lines];
   if (new Set(starts).size < starts.length) {
     throw new TypeError(`jinjaOverlay: ${starts.join(" ")} cannot be told apart`);
   }
@@ -182,8 +185,14 @@ class Rewriter {
   /** Cuts a comment off the end of a line statement. */
   #withoutComment(statement: string): string {
     if (this.#comment === "") return statement;
-    const at = statement.search(new RegExp(`\\s${escapeRegExp(this.#comment)}`));
-    return at === -1 ? statement : statement.slice(0, at);
+    const parts = new RegExp(
+      `"(?:\\\\.|[^"\\\\])*"|'(?:\\\\.|[^'\\\\])*'|(\\s${escapeRegExp(this.#comment)})`,
+      "g",
+    );
+    for (const { 1: comment, index } of statement.matchAll(parts)) {
+      if (comment !== undefined) return statement.slice(0, index);
+    }
+    return statement;
   }
 
   #takeTag({ kind, start, end }: { kind: Kind; start: string; end: string }): void {

@@ -228,8 +228,10 @@ class Translator {
     const omit = statements.get("omit-tag");
     const isBare = isOwn || replace !== undefined || omit?.trim() === "";
     const dynamic = statements.get("attributes");
-    const start = isBare ? "" : this.#startTag(name, kept, dynamic, isClosed, selfClosing, from);
-    const end = isBare || isClosed ? "" : `</${name}>`;
+    // `<p tal:content="x"/>` is a way to write an element that has content after all.
+    const isEmpty = isClosed && (content === undefined || VOID.test(name));
+    const start = isBare ? "" : this.#startTag(name, kept, dynamic, isEmpty, selfClosing, from);
+    const end = isBare || isEmpty ? "" : `</${name}>`;
     const wrap = (tag: string) =>
       omit === undefined || tag === "" || omit.trim() === ""
         ? tag
@@ -237,7 +239,7 @@ class Translator {
     const inner = content === undefined ? "" : this.#print(content, from);
     this.#emit(before + wrap(start) + inner);
     if (isClosed) {
-      this.#emit(after);
+      this.#emit(wrap(end) + after);
       return;
     }
     this.#open.push({

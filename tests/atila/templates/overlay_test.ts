@@ -133,9 +133,27 @@ Deno.test("TPL-06 one text that begins and ends; twice it stands for itself", as
   await assert.rejects(render("x\n## a", overlay), /t\.html, line 2: ## is not closed by ##/);
 });
 
+Deno.test("TPL-05 a mark that is off is free, comments may be those of HTML", async () => {
+  const values = { a: 1 };
+  assert.equal(await render("%%a%%", { variableStart: "%%", lineComment: "" }, values), "1");
+  assert.equal(await render("<!-- {{ a }}\n-->{{ a }}", { commentStart: "<!--" }, values), "1");
+});
+
+Deno.test("TPL-05 what looks like a comment inside of quotes of a line statement is none", async () => {
+  assert.equal(
+    await render(`% set a = 'x %% y'  %% it's one\n{{ a }}|{{ b }}\n% set b = "\\"%%"\n`, {}),
+    "x %% y|\n",
+  );
+});
+
 Deno.test("TPL-05 delimiters that cannot be used, and too late", async () => {
   assert.throws(() => checkOverlay({ variableStart: "{%" }), /cannot be told apart/);
+  // A line that begins with a value would pass for a comment, and be gone without a word.
+  assert.throws(() => checkOverlay({ variableStart: "%%" }), /%% .* cannot be told apart/);
+  assert.throws(() => checkOverlay({ blockStart: "%" }), /cannot be told apart/);
+  assert.throws(() => checkOverlay({ lineComment: "%" }), /cannot be told apart/);
   assert.throws(() => checkOverlay({ variableStart: "" }), /cannot be variableStart/);
+  assert.throws(() => checkOverlay({ blockStart: "<!-" }), /cannot be blockStart/);
   assert.throws(() => checkOverlay({ variable: "x" } as JinjaOverlay), /unknown delimiter/);
   const directory = await Deno.makeTempDir();
   try {

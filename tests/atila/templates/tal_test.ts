@@ -32,6 +32,15 @@ Deno.test("TPL-10 content, replace, condition, omit-tag, and what is escaped", a
         `<p tal:omit-tag="">in</p><p tal:omit-tag="yes">a</p><p tal:omit-tag="no">b</p>`,
         "ina<p>b</p>",
       ],
+      [
+        `<p tal:content="v"/>|<p tal:content="n" class="c" />`,
+        '<p>&lt;b&gt;</p>|<p class="c">3</p>',
+      ],
+      [
+        `<p tal:omit-tag="yes" tal:content="n"/><p tal:omit-tag="no" tal:content="n"/>`,
+        "3<p>3</p>",
+      ],
+      [`<p tal:replace="n"/>|<p tal:condition="yes"/>|<br tal:condition="yes"/>`, "3|<p />|<br />"],
       [`<tal:block condition="yes" content="n">x</tal:block>`, "3"],
       [`<tal:x replace="n" />|<tal:x>kept</tal:x>`, "3|kept"],
       [
