@@ -15,7 +15,12 @@ import { type Wac, wac } from "../was/wac.ts";
 import type { Atila } from "./atila.ts";
 import type { Authenticator, AuthSettings } from "./auth/authenticator.ts";
 import type { DigestAlgorithm } from "./auth/digest.ts";
-import { type Authenticate, type AuthScheme, checkAuthenticate } from "./auth/scheme.ts";
+import {
+  type Authenticate,
+  type AuthScheme,
+  checkAuthenticate,
+  checkScheme,
+} from "./auth/scheme.ts";
 import type { UserCollection } from "./auth/user_records.ts";
 import type { AppConfig } from "./config.ts";
 import { DataFeatures } from "./data_features.ts";
@@ -96,8 +101,6 @@ export abstract class AppFeatures extends DataFeatures {
 
   /** Text in the challenge of HTTP authentication. Default `"App"`. */
   realm = "App";
-  /** Scheme that `authenticate: true` stands for. Default `"digest"`. */
-  authorization: AuthScheme = "digest";
   /** Users by name, for basic and digest; a `Map` will do. Default none. */
   users: UserCollection | undefined = undefined;
   /** @deprecated Use {@link users}. */
@@ -123,6 +126,7 @@ export abstract class AppFeatures extends DataFeatures {
   #requestEvents = new Set<string>();
   #maintenance: MaintenanceHook[] = [];
   #authenticate: Authenticate = null;
+  #authorization: AuthScheme = "digest";
   #authenticator: Promise<Authenticator> | undefined;
   #findUser: AuthorizationHandler | undefined;
   #judgeToken: BearerHandler | undefined;
@@ -488,6 +492,15 @@ export abstract class AppFeatures extends DataFeatures {
     checkAuthenticate("app.authenticate", scheme);
     this.#authenticate = scheme ?? null;
     this.gated = true;
+  }
+
+  /** Scheme that `authenticate: true` stands for. Default `"digest"`. @throws {TypeError} for no scheme. */
+  get authorization(): AuthScheme {
+    return this.#authorization;
+  }
+  set authorization(scheme: AuthScheme) {
+    checkScheme("app.authorization", scheme);
+    this.#authorization = scheme;
   }
 
   /** Supplies the records of users for basic and digest; it comes before `users`. */

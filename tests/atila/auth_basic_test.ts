@@ -156,6 +156,24 @@ Deno.test("AUTH-01 AUTH-02 the app, its routes and guards say how; null frees", 
   assert.throws(() => app.route("/x", { authenticate: "no" as never }, () => ""), /route\("\/x"\)/);
 });
 
+Deno.test("AUTH-01 AUTH-02 what is no scheme is refused when it is set, and lets nobody in", async () => {
+  const app = new Atila(here);
+  app.users = new Map([["kim", "secret"]]);
+  app.authenticate = true;
+  app.route("/", () => "in");
+  for (const scheme of ["Digest", "none", "", true, null, undefined]) {
+    assert.throws(() => app.authorization = scheme as "digest", {
+      name: "TypeError",
+      message: /^app\.authorization: cannot authenticate by .*known are "basic", "digest" and/,
+    });
+  }
+  assert.throws(() => app.authenticate = "Digest" as "digest", /app\.authenticate: cannot/);
+  const client = app.makeClient();
+  assert.match((await client.get("/")).headers.get("www-authenticate")!, /^Digest /);
+  app.authorization = "basic";
+  assert.match((await client.get("/")).headers.get("www-authenticate")!, /^Basic /);
+});
+
 Deno.test("AUTH-03 AUTH-04 collections and callbacks, at once or later; mistakes let nobody in", async () => {
   const app = new Atila(here);
   app.authenticate = "basic";

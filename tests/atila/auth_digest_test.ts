@@ -315,6 +315,60 @@ Deno.test("AUTH-06 everything of the answer is checked", async () => {
   );
 });
 
+Deno.test("AUTH-06 an empty query is the same target with and without its question mark", async () => {
+  const app = new Atila(here);
+  app.authenticate = "digest";
+  app.users = new Map([["kim", "secret"]]);
+  app.route("/", (was) => JSON.stringify(was.request.args));
+  const client = app.makeClient();
+  const status = async (path: string, uri: string) => {
+    const challenge = challenges((await client.get("/")).headers)[0]!;
+    const headers = { authorization: answer(challenge, { uri }) };
+    return (await client.get(path, { headers })).statusCode;
+  };
+  assert.equal(await status("/?", "/?"), 200);
+  assert.equal(await status("/?", "/"), 200);
+  assert.equal(await status("/?", "http://127.0.0.1:5000/?"), 200);
+  assert.equal(await status("/??", "/??"), 200);
+  assert.equal(await status("/??", "/?"), 401);
+  assert.equal(await status("/?a=?", "/?a=?"), 200);
+});
+
+Deno.test("AUTH-06 a name beyond ASCII may come in its extended form", async () => {
+  const app = new Atila(here);
+  app.authenticate = "digest";
+  app.users = new Map([["Zoë", "secret"], ["UTF-8''Zo%C3%AB", "secret"]]);
+  app.route("/", (was) => was.request.user!.name);
+  const client = app.makeClient();
+  const ask = async (change: Record<string, string | undefined>, user = "Zoë") => {
+    const challenge = challenges((await client.get("/")).headers)[0]!;
+    const given = parseParameters(challenge.slice(7))!;
+    const nonce = given.get("nonce")!;
+    const response = sha256(
+      `${sha256(`${user}:App:secret`)}:${nonce}:00000001:cn:auth:${sha256("GET:/")}`,
+    );
+    const headers = {
+      authorization: answer(challenge, { change: { ...change, nonce, response } }),
+    };
+    const { statusCode, text } = await client.get("/", { headers });
+    return statusCode === 200 ? text : statusCode;
+  };
+  const extended = { "username*": "UTF-8''Zo%C3%AB", username: undefined };
+  assert.equal(await ask(extended), "Zoë");
+  assert.equal(await ask({ ...extended, "username*": "utf-8'de'Zo%C3%AB" }), "Zoë");
+  assert.equal(await ask({ ...extended, userhash: "false" }), "Zoë");
+  for (
+    const refused of [
+      { ...extended, userhash: "true" },
+      { ...extended, username: "Zo" },
+      { ...extended, "username*": "UTF-8''Zo%C3" },
+      { ...extended, "username*": "iso-8859-1''Zo%EB" },
+      { ...extended, "username*": "Zo" },
+    ]
+  ) assert.equal(await ask(refused), 401, JSON.stringify(refused));
+  assert.equal(await ask({ username: "UTF-8''Zo%C3%AB" }, "UTF-8''Zo%C3%AB"), "UTF-8''Zo%C3%AB");
+});
+
 Deno.test("AUTH-06 stored hashes instead of passwords", async () => {
   const app = new Atila(here);
   app.authenticate = "digest";

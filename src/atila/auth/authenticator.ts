@@ -66,6 +66,9 @@ export class Authenticator {
         return this.#checkDigest(was);
       case "bearer":
         return this.#bearer(was);
+      default:
+        // Nothing that is not known lets anybody in.
+        throw new TypeError(`Cannot authenticate by ${JSON.stringify(scheme)}`);
     }
   }
 

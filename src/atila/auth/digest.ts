@@ -75,7 +75,7 @@ export class DigestAuthority {
     lookup: (name: string) => KnownUser | undefined | Promise<KnownUser | undefined>,
   ): Promise<DigestVerdict> {
     const given = parseParameters(request.credentials);
-    const name = given?.get("username");
+    const name = given && nameOf(given);
     const nonce = given?.get("nonce");
     const uri = given?.get("uri");
     const response = given?.get("response");
@@ -92,19 +92,20 @@ export class DigestAuthority {
       targetOf(uri) !== request.target
     ) return REFUSED;
 
-    const user = await lookup(decodeName(name));
+    const user = await lookup(name);
     const hash = (text: string) =>
       nodeCrypto().createHash(HASHES[algorithm]).update(text).digest("hex");
     let ha1: string;
     if (user === undefined || !user.encrypted) {
       // Nobody is asked for like somebody, so that the time does not tell who exists.
       ha1 = hash(
-        `${decodeName(name)}:${realm}:${user?.password ?? this.#options.nonces.key.toHex()}`,
+        `${name}:${realm}:${user?.password ?? this.#options.nonces.key.toHex()}`,
       );
     } else {
       ha1 = user.password.toLowerCase();
       if (ha1.length !== hash("").length) {
-        const problem = `The stored hash of user ${JSON.stringify(name)} does not fit ${algorithm}`;
+        const problem = `The stored hash of user ${JSON.stringify(name)} does not fit ` +
+          `${algorithm}: app.digestAlgorithms has more than what hashes are stored for`;
         return { ok: false, stale: false, problem };
       }
     }
@@ -113,7 +114,7 @@ export class DigestAuthority {
     );
     const right = equalSecrets(response.toLowerCase(), expected);
     if (!right || user === undefined) return REFUSED;
-    return this.#use(nonce, parseInt(nc, 16)) ? { ok: true, name: decodeName(name), user } : STALE;
+    return this.#use(nonce, parseInt(nc, 16)) ? { ok: true, name, user } : STALE;
   }
 
   #nonce(): string {
@@ -157,9 +158,25 @@ function opaqueOf(realm: string): string {
   return nodeCrypto().createHash("sha256").update(realm).digest("hex").slice(0, 32);
 }
 
-/** Path and query of a target in any form. */
+/** Path and query of a target in any form. An empty query, which browsers send as well, is none. */
 function targetOf(uri: string): string {
-  return uri.replace(/^https?:\/\/[^/?]*/i, "") || "/";
+  return uri.replace(/^https?:\/\/[^/?]*/i, "").replace(/^([^?]*)\?$/, "$1") || "/";
+}
+
+/** The name in one of its two forms; both at once, or a hash of it, which nobody has offered, are none. */
+function nameOf(given: ReadonlyMap<string, string>): string | undefined {
+  const plain = given.get("username");
+  const extended = given.get("username*");
+  if (given.get("userhash")?.toLowerCase() === "true") return undefined;
+  if (extended === undefined) return plain === undefined ? undefined : decodeName(plain);
+  const encoded = /^utf-8'[\w-]*'(.*)$/i.exec(extended)?.[1];
+  if (encoded === undefined || plain !== undefined) return undefined;
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    // Not encoded as it says: the answer is malformed.
+    return undefined;
+  }
 }
 
 /** Header bytes arrive as Latin-1; clients that were told so send UTF-8. */

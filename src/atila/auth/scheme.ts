@@ -13,6 +13,15 @@ export type AuthScheme = "basic" | "digest" | "bearer";
  */
 export type Authenticate = AuthScheme | boolean | null;
 
+/** Checks a scheme. @throws {TypeError} naming where it stands. */
+export function checkScheme(where: string, value: unknown): asserts value is AuthScheme {
+  if (value === "basic" || value === "digest" || value === "bearer") return;
+  throw new TypeError(
+    `${where}: cannot authenticate by ${JSON.stringify(value)}; ` +
+      'known are "basic", "digest" and "bearer"',
+  );
+}
+
 /** Checks a value of `authenticate`. @throws {TypeError} naming where it stands. */
 export function checkAuthenticate(
   where: string,
