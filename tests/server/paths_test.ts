@@ -10,6 +10,7 @@ import {
   setServiceName,
   VAR_ENV,
 } from "../../src/server/paths.ts";
+import { overrideEnv } from "../_support/env_override.ts";
 
 const here = dirname(fileURLToPath(Deno.mainModule));
 
@@ -26,17 +27,13 @@ Deno.test("SRV-13 abspath joins onto that directory and normalises", () => {
 });
 
 Deno.test("SRV-19 the runtime directory is made of the name, without colons and blanks", () => {
-  const before = Deno.env.get(VAR_ENV);
-  try {
-    Deno.env.delete(VAR_ENV);
+  {
+    using _unset = overrideEnv(VAR_ENV, "");
     assert.equal(getVarPath("my app:1"), "/var/tmp/skitai/my-app-1");
     assert.equal(getVarPath("../x"), "/var/tmp/skitai/..-x");
-    Deno.env.set(VAR_ENV, "/somewhere");
-    assert.equal(getVarPath("shop"), "/somewhere/shop");
-  } finally {
-    if (before === undefined) Deno.env.delete(VAR_ENV);
-    else Deno.env.set(VAR_ENV, before);
   }
+  using _set = overrideEnv(VAR_ENV, "/somewhere");
+  assert.equal(getVarPath("shop"), "/somewhere/shop");
 });
 
 Deno.test("SRV-09 a name given to run is in the title and keys the directories", () => {

@@ -6,6 +6,7 @@ import {
   TEST_PORT_ENV,
 } from "../../src/server/run_settings.ts";
 import { type RunOptions, type Service, service } from "../../src/server/service.ts";
+import { overrideEnv } from "../_support/env_override.ts";
 
 Deno.test("SRV-02 SRV-03 SRV-04 SRV-07 options of run have defaults", () => {
   assert.deepEqual(resolveRunOptions(), {
@@ -69,15 +70,12 @@ Deno.test("SRV-01 SRV-24 a service without a mount, or with an unusable critical
 });
 
 Deno.test("TST-02 a test run overrides address and port", () => {
-  Deno.env.set(TEST_PORT_ENV, "6001");
-  Deno.env.set(TEST_ADDRESS_ENV, "127.0.0.2");
-  try {
+  {
+    using _port = overrideEnv(TEST_PORT_ENV, "6001");
+    using _address = overrideEnv(TEST_ADDRESS_ENV, "127.0.0.2");
     const { address, port } = resolveRunOptions({ port: 80, address: "0.0.0.0" });
     assert.deepEqual([address, port], ["127.0.0.2", 6001]);
-    Deno.env.set(TEST_PORT_ENV, "http");
-    assert.throws(() => resolveRunOptions(), /environment SKITAI_TEST_PORT: "http" is not a port/);
-  } finally {
-    Deno.env.delete(TEST_PORT_ENV);
-    Deno.env.delete(TEST_ADDRESS_ENV);
   }
+  using _wrong = overrideEnv(TEST_PORT_ENV, "http");
+  assert.throws(() => resolveRunOptions(), /environment SKITAI_TEST_PORT: "http" is not a port/);
 });

@@ -9,6 +9,7 @@ import {
   duration,
   listInstances,
 } from "../../../src/server/commands/list_instances.ts";
+import { overrideEnv } from "../../_support/env_override.ts";
 
 Deno.test("SRV-20 one process holds the pid file, and a stale one blocks nothing", async () => {
   const directory = await Deno.makeTempDir();
@@ -50,8 +51,7 @@ Deno.test("SRV-20 of many that ask at once, one gets the pid file", async () => 
 
 Deno.test("SRV-19 the runtime directory is made below a base that is open to all", async () => {
   const directory = await Deno.makeTempDir();
-  const before = Deno.env.get(VAR_ENV);
-  Deno.env.set(VAR_ENV, join(directory, "base"));
+  using _base = overrideEnv(VAR_ENV, join(directory, "base"));
   try {
     const path = await makeVarDirectory(join(directory, "base", "shop"));
     assert.ok((await Deno.stat(path)).isDirectory);
@@ -61,8 +61,6 @@ Deno.test("SRV-19 the runtime directory is made below a base that is open to all
     await Deno.symlink("/etc", linked);
     await assert.rejects(makeVarDirectory(linked), /belongs to another user/);
   } finally {
-    if (before === undefined) Deno.env.delete(VAR_ENV);
-    else Deno.env.set(VAR_ENV, before);
     await Deno.remove(directory, { recursive: true });
   }
 });
