@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { ApiError, createClient } from "@skitai/skitai/api-client";
 import { z } from "zod";
-import { Atila, REQUIRED } from "../../src/atila/mod.ts";
+import { Atila, FILE, FILES, REQUIRED } from "../../src/atila/mod.ts";
 import { clientDeclarations } from "../../src/atila/openapi/declarations.ts";
 import { serveHandler } from "../_support/serve_handler.ts";
 
@@ -111,6 +111,7 @@ Deno.test("OPS-18 declarations say what rules, defaults and validators say", asy
     }),
     doc: { summary: "Plants", description: "a tree", returns: tree, deprecated: true },
   }, () => "");
+  app.route("/album", { methods: ["POST"], args: { cover: FILE, photos: FILES } }, () => "");
   app.route("/hidden", { doc: false }, () => "");
   const problems: string[] = [];
   const text = await clientDeclarations([{ app, point: "/shop/" }], (p) => void problems.push(p));
@@ -124,6 +125,7 @@ Deno.test("OPS-18 declarations say what rules, defaults and validators say", asy
       `"GET /shop/episode/<int:id>": {\n    args: {\n      id: number;\n      "odd name"?: number;\n    };`,
       `  /**\n   * Plants\n   * a tree\n   * @deprecated\n   */\n  "POST /shop/tree": {`,
       `      kind: "a" | "b" | null;\n      pair: [string, number`,
+      `"POST /shop/album": {\n    args: {\n      cover: Blob;\n      photos?: Blob[];\n    };`,
       `either?: string | (number | boolean)[];`,
       `/** always *\\/ three */\n      "what?": 3;`,
     ]

@@ -1,9 +1,18 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { type } from "arktype";
 import * as v from "valibot";
 import { z } from "zod";
-import { Atila, Atilary, REQUIRED, type StandardSchema } from "../../src/atila/mod.ts";
+import {
+  Atila,
+  Atilary,
+  FILE,
+  FILES,
+  REQUIRED,
+  type StandardSchema,
+  UploadedFile,
+} from "../../src/atila/mod.ts";
 import { openBrowser, watchPage } from "../_support/browser.ts";
 import { serveHandler } from "../_support/serve_handler.ts";
 import { isMissing } from "../_support/services.ts";
@@ -106,6 +115,32 @@ Deno.test("OPS-17 defaults and rules become parameters and bodies", async () => 
   assert.deepEqual(Object.keys(paths["/upload"].post.requestBody.content), ["multipart/form-data"]);
   assert.equal(paths["/old"].get.deprecated, true);
   assert.deepEqual(paths["/old"].get.responses["410"], { description: "It is gone" });
+});
+
+Deno.test("OPS-17 declared files are part of a multipart form, and one of them is required", async () => {
+  const app = new Atila(here);
+  app.openapi("/docs");
+  app.route("/album", {
+    methods: ["POST"],
+    args: { title: REQUIRED, cover: FILE, photos: FILES },
+  }, (_was, { cover }) => cover.name);
+  const { paths } = await described(app);
+  const { required, content } = paths["/album"].post.requestBody;
+  assert.equal(required, true);
+  assert.deepEqual(content, {
+    "multipart/form-data": {
+      schema: {
+        type: "object",
+        properties: {
+          title: { type: "string" },
+          cover: { type: "string", format: "binary" },
+          photos: { type: "array", items: { type: "string", format: "binary" } },
+        },
+        required: ["title", "cover"],
+        additionalProperties: false,
+      },
+    },
+  });
 });
 
 Deno.test("OPS-17 validators of Zod, Valibot and ArkType, what they accept and what is answered", async () => {
@@ -293,6 +328,14 @@ Deno.test({
       args: z.object({ a: z.number().default(2), b: z.number().default(3) }),
       doc: { tags: ["sums"], returns: z.object({ sum: z.number() }) },
     }, (was, { a, b }) => was.response.API({ sum: a + b }));
+    app.route("/album", {
+      methods: ["POST"],
+      args: { title: "", cover: FILE, photos: FILES },
+      doc: { tags: ["sums"] },
+    }, (was, { title, cover, photos }) => {
+      assert.ok(cover instanceof UploadedFile);
+      return was.response.API({ got: [title, cover.name, ...photos.map(({ name }) => name)] });
+    });
     app.openapi("/docs", { title: "Shop & more", description: "<script>alert(1)</script>" });
     await using server = serveHandler((req, ctx) => {
       ctx.mountPoint = "/shop/";
@@ -327,6 +370,20 @@ Deno.test({
       );
 
       await page.locator("#find").fill("");
+      const album = page.locator("details", { hasText: "/album" });
+      await album.locator("summary").click();
+      assert.match(await album.locator("table").first().innerText(), /cover \*\s+file/);
+      const upload = (name: string) => ({ name, mimeType: "text/plain", buffer: Buffer.from("x") });
+      await album.locator("textarea").fill('{ "title": "Alps" }');
+      await album.locator("input[name=cover]").setInputFiles(upload("c.txt"));
+      await album.locator("input[name=photos]").setInputFiles([upload("1.txt"), upload("2.txt")]);
+      await album.locator("button").click();
+      await album.locator(".result", { hasText: "200" }).waitFor();
+      assert.match(
+        await album.locator(".result").innerText(),
+        /Alps[^]*c\.txt[^]*1\.txt[^]*2\.txt/,
+      );
+
       const add = page.locator("details", { hasText: "/add" });
       await add.locator("summary").click();
       assert.deepEqual(JSON.parse(await add.locator("textarea").inputValue()), { a: 2, b: 3 });

@@ -6,7 +6,7 @@
 
 import type { Atila } from "../atila.ts";
 import { Components } from "./components.ts";
-import { describeRoutes, type Operation } from "./describe.ts";
+import { describeRoutes, isFileSchema, type Operation } from "./describe.ts";
 import type { JsonSchema } from "./json_schema.ts";
 
 /** An app and where it is mounted. */
@@ -95,7 +95,7 @@ export function typeOf(schema: JsonSchema, indent: string): string {
   }
   switch (type) {
     case "string":
-      return "string";
+      return isFileSchema(schema) ? "Blob" : "string";
     case "number":
     case "integer":
       return "number";

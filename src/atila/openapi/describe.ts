@@ -5,7 +5,7 @@
  * @module
  */
 
-import { REQUIRED } from "../arguments.ts";
+import { FILE, FILES, REQUIRED } from "../arguments.ts";
 import type { Atila } from "../atila.ts";
 import type { AuthScheme } from "../auth/scheme.ts";
 import { type Route, shortPathOf } from "../route.ts";
@@ -40,6 +40,14 @@ export interface Operation {
 
 /** Methods with which arguments stand in the query. */
 export const QUERY_METHODS: readonly string[] = ["GET", "HEAD", "DELETE"];
+
+const FILE_SCHEMA: JsonSchema = { type: "string", format: "binary" };
+
+/** Whether a schema is that of an uploaded file, or of several. */
+export function isFileSchema({ type, format, items }: JsonSchema): boolean {
+  if (type !== "array") return type === "string" && format === "binary";
+  return typeof items === "object" && items !== null && isFileSchema(items as JsonSchema);
+}
 
 /**
  * Describes the routes of an app, in the order they were registered. A route that names no method counts
@@ -108,9 +116,11 @@ async function argumentsOf(route: Route, report: (problem: string) => void): Pro
   const required: string[] = [];
   for (const [name, value] of Object.entries(defaults)) {
     if (inPath.has(name)) continue;
-    if (value === REQUIRED) {
+    if (value === REQUIRED || value === FILE) {
       required.push(name);
-      properties[name] = { type: "string" };
+      properties[name] = value === FILE ? FILE_SCHEMA : { type: "string" };
+    } else if (value === FILES) {
+      properties[name] = { type: "array", items: FILE_SCHEMA };
     } else {
       const like = schemaLike(value);
       properties[name] = value === null || value === undefined ? like : { ...like, default: value };

@@ -7,7 +7,7 @@
 import type { Atila } from "../atila.ts";
 import type { ParameterType } from "../rule.ts";
 import { Components } from "./components.ts";
-import { describeRoutes, type Operation, QUERY_METHODS } from "./describe.ts";
+import { describeRoutes, isFileSchema, type Operation, QUERY_METHODS } from "./describe.ts";
 import type { JsonSchema } from "./json_schema.ts";
 
 /** What a description says besides what follows from the routes. */
@@ -33,6 +33,8 @@ const PATH_SCHEMAS: Readonly<Record<ParameterType, JsonSchema>> = {
 };
 
 const BODY_TYPES = ["application/json", "application/x-www-form-urlencoded"];
+/** How bodies with files are sent. */
+const FILE_TYPES = ["multipart/form-data"];
 
 /** What a client gets that accepts JSON when something is wrong. */
 const FAULT: JsonSchema = {
@@ -148,6 +150,7 @@ function describe(
   }
   const hasBody = !inQuery && (operation.declared || contentTypes !== undefined) &&
     (Object.keys(properties).length > 0 || known.properties === undefined);
+  const hasFiles = Object.values(properties).some(isFileSchema);
   const failures: Record<string, unknown> = {};
   for (const [status, description] of Object.entries(doc?.responses ?? {})) {
     failures[status] = { description };
@@ -167,7 +170,9 @@ function describe(
         requestBody: {
           required: required.length > 0,
           content: Object.fromEntries(
-            (contentTypes ?? BODY_TYPES).map((type) => [type, { schema }]),
+            (contentTypes ?? (hasFiles ? FILE_TYPES : BODY_TYPES)).map((
+              type,
+            ) => [type, { schema }]),
           ),
         },
       }

@@ -105,6 +105,7 @@ export const SCRIPT = `"use strict";
     if (schema && "const" in schema) return JSON.stringify(schema.const);
     const parts = schema?.anyOf ?? schema?.oneOf ?? schema?.allOf;
     if (parts) return parts.map(typeOf).join(schema.allOf ? " & " : " | ");
+    if (schema?.format === "binary") return "file";
     if (schema?.type === "array") return typeOf(schema.items ?? {}) + "[]";
     return [schema?.type ?? "any"].flat().join(" | ");
   };
@@ -163,8 +164,25 @@ export const SCRIPT = `"use strict";
       return { parameter, field };
     });
     let text;
+    const files = [];
+    const isMultipart = bodyType === "multipart/form-data";
     if (schema) {
-      text = make("textarea", JSON.stringify(example(schema), null, 2));
+      const value = example(schema);
+      for (const [name, given] of Object.entries(isMultipart ? real(schema).properties ?? {} : {})) {
+        const member = real(given);
+        const isList = member.type === "array";
+        if ((isList ? real(member.items) : member).format !== "binary") continue;
+        delete value[name];
+        const field = make("input");
+        field.type = "file";
+        field.name = name;
+        field.multiple = isList;
+        const label = make("label", name + " ");
+        label.append(field);
+        form.append(label);
+        files.push(field);
+      }
+      text = make("textarea", JSON.stringify(value, null, 2));
       text.setAttribute("aria-label", "Body");
       form.append(text);
     }
@@ -185,12 +203,22 @@ export const SCRIPT = `"use strict";
       const headers = { accept: "application/json" };
       const authorization = document.getElementById("authorization").value;
       if (authorization) headers.authorization = authorization;
-      if (text) headers["content-type"] = bodyType;
+      // That of a multipart form is made with its boundary by fetch().
+      if (text && !isMultipart) headers["content-type"] = bodyType;
       result.hidden = false;
       try {
-        const body = text && bodyType !== "application/json"
-          ? new URLSearchParams(JSON.parse(text.value))
-          : text?.value;
+        let body = text?.value;
+        if (isMultipart) {
+          body = new FormData();
+          for (const [name, value] of Object.entries(JSON.parse(text.value))) {
+            for (const one of [value].flat()) body.append(name, one);
+          }
+          for (const field of files) {
+            for (const file of field.files) body.append(field.name, file);
+          }
+        } else if (text && bodyType !== "application/json") {
+          body = new URLSearchParams(JSON.parse(text.value));
+        }
         const answer = await fetch(base + target + (query.size ? "?" + query : ""), {
           method: method.toUpperCase(),
           headers,
