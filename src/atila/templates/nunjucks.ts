@@ -16,14 +16,17 @@ import { isThenable } from "../../core/handler.ts";
 import { isPlainObject } from "../../core/plain_object.ts";
 import type { EngineSettings, TemplateEngine } from "./engine.ts";
 import { boundTo } from "./globals.ts";
-import { jinjaFilters } from "./jinja_filters.ts";
+import { isTrue } from "./is_true.ts";
+import { jinjaFilters, positional } from "./jinja_filters.ts";
 import type {
+  Binary,
   CompilerFrame,
   Environment,
   For,
   InlineIf,
   Macro,
   Node,
+  Not,
   Nunjucks,
   RenderCallback,
   RootFunction,
@@ -149,6 +152,21 @@ function makeEngine(
       return nunjucks.runtime.suppressValue(value, escaping);
     },
 
+    /** Text of a block, which has been escaped where that was due. */
+    captured: (text: string): unknown => escaping ? new nunjucks.runtime.SafeString(text) : text,
+
+    isTrue,
+
+    both: (left: unknown, right: () => unknown): unknown => isTrue(left) ? right() : left,
+
+    either: (left: unknown, right: () => unknown): unknown => isTrue(left) ? left : right(),
+
+    /** What a loop with one name runs through: of a record, its names. */
+    members: (list: unknown): unknown => isPlainObject(list) ? Object.keys(list) : list,
+
+    inOperator: (value: unknown, list: unknown): boolean =>
+      nunjucks.runtime.inOperator(plain(value), list),
+
     makeMacro(names: string[], keywords: string[], fn: (...args: any[]) => unknown): Macro {
       const macro = nunjucks.runtime.makeMacro(names, keywords, fn);
       macros.add(macro);
@@ -171,7 +189,7 @@ function makeEngine(
         fn as Macro,
         name,
         context,
-        macros.has(fn as Macro) ? args : withoutMark(args),
+        macros.has(fn as Macro) ? args : withoutMark(args).map(plain),
         file,
         line,
       );
@@ -187,7 +205,13 @@ function makeEngine(
     ): unknown {
       const filter = filterOf(env, name);
       if (filter === undefined) throw fail(new TypeError(`No filter is named ${name}`), file, line);
-      return call(filter, name, context, args, file, line);
+      let given: unknown[];
+      try {
+        given = Object.hasOwn(settings.filters, name) ? withoutMark(args) : positional(name, args);
+      } catch (error) {
+        throw fail(error, file, line);
+      }
+      return call(filter, name, context, given, file, line);
     },
 
     memberLookup(target: any, member: any, stop?: unknown, step?: unknown): unknown {
@@ -233,10 +257,10 @@ function makeEngine(
 
     pick(list: any, hasNames: boolean, isWanted: (...item: any[]) => unknown): unknown {
       if (list === undefined || list === null) return list;
-      const items: any[] = hasNames && isPlainObject(list)
-        ? Object.entries(list)
+      const items: any[] = isPlainObject(list)
+        ? hasNames ? Object.entries(list) : Object.keys(list)
         : Array.from(list);
-      return items.filter((item) => hasNames ? isWanted(...item) : isWanted(item));
+      return items.filter((item) => isTrue(hasNames ? isWanted(...item) : isWanted(item)));
     },
 
     at(file: string, line: number): void {
@@ -261,6 +285,8 @@ function makeEngine(
 
   class LocatingCompiler extends nunjucks.compiler.Compiler {
     readonly #file: string;
+    /** Expressions whose value goes through a function of the runtime first. */
+    readonly #passed = new Map<Node, "isTrue" | "members">();
 
     constructor(file: string) {
       super(file, false);
@@ -271,7 +297,46 @@ function makeEngine(
       if (STATEMENTS.has(node.typename) && node.children?.[0]?.typename !== "TemplateData") {
         this._emitLine(`runtime.at(${this.#file}, ${node.lineno + 1});`);
       }
+      const through = this.#passed.get(node);
+      if (through === undefined) return super.compile(node, frame);
+      this.#passed.delete(node);
+      this._emit(`runtime.${through}(`);
       super.compile(node, frame);
+      this._emit(")");
+    }
+
+    /** An empty list or record is not true in Jinja; in JavaScript it is. */
+    override compileIf(node: InlineIf, frame: CompilerFrame, isAsync?: boolean): void {
+      this.#passed.set(node.cond, "isTrue");
+      super.compileIf(node, frame, isAsync);
+    }
+
+    override compileNot(node: Not, frame: CompilerFrame): void {
+      this.#passed.set(node.target, "isTrue");
+      super.compileNot(node, frame);
+    }
+
+    override compileAnd(node: Binary, frame: CompilerFrame): void {
+      this.#compileChoice("both", node, frame);
+    }
+
+    override compileOr(node: Binary, frame: CompilerFrame): void {
+      this.#compileChoice("either", node, frame);
+    }
+
+    #compileChoice(choose: "both" | "either", { left, right }: Binary, frame: unknown): void {
+      this._emit(`runtime.${choose}(`);
+      this.compile(left, frame);
+      this._emit(", () => (");
+      this.compile(right, frame);
+      this._emit("))");
+    }
+
+    /** The text between `set` or `filter` and its end. */
+    override compileCapture(node: Node, frame: CompilerFrame): void {
+      this._emit("runtime.captured(");
+      super.compileCapture(node, frame);
+      this._emit(")");
     }
 
     /** Called by the base class for a call in an expression. */
@@ -287,12 +352,16 @@ function makeEngine(
     override compileFor(node: For, frame: CompilerFrame): void {
       const { arr } = node;
       if (isInlineIf(arr) && !arr.else_) arr.loop = node.name;
+      else if (node.name.typename !== "Array") this.#passed.set(arr, "members");
       super.compileFor(node, frame);
     }
 
     override compileInlineIf(node: InlineIf, frame: CompilerFrame): void {
       const { loop } = node;
-      if (loop === undefined) return super.compileInlineIf(node, frame);
+      if (loop === undefined) {
+        this.#passed.set(node.cond, "isTrue");
+        return super.compileInlineIf(node, frame);
+      }
       const names: { value: string }[] = loop.typename === "Array" ? loop.children : [loop];
       const inner = frame.push();
       const variables = names.map(({ value }) => {
@@ -507,6 +576,11 @@ function withoutMark(args: unknown[]): unknown[] {
   if (typeof last !== "object" || last === null || !Object.hasOwn(last, "__keywords")) return args;
   const { __keywords: _, ...named } = last as Record<string, unknown>;
   return [...args.slice(0, -1), named];
+}
+
+/** Text that is not to be escaped as the text it is, which functions and lists know what to do with. */
+function plain(value: unknown): unknown {
+  return value instanceof String ? String(value) : value;
 }
 
 /** `status_code` for `statusCode`. */

@@ -26,6 +26,7 @@ export interface Runtime {
   memberLookup(target: any, member: any, ...rest: any[]): unknown;
   contextOrFrameLookup(context: any, frame: any, name: string): unknown;
   suppressValue(value: unknown, autoescape: boolean): unknown;
+  inOperator(value: unknown, list: unknown): boolean;
   markSafe(value: unknown): unknown;
 }
 
@@ -53,6 +54,17 @@ export interface InlineIf extends Node {
   loop?: any;
 }
 
+/** `not a`. */
+export interface Not extends Node {
+  target: Node;
+}
+
+/** `a and b`, `a or b`. */
+export interface Binary extends Node {
+  left: Node;
+  right: Node;
+}
+
 /** A loop. */
 export interface For extends Node {
   arr: Node;
@@ -68,7 +80,12 @@ export interface CompilerFrame {
 /** The compiler, as far as it is extended here. */
 export interface Compiler {
   compileFor(node: For, frame: CompilerFrame): void;
+  compileIf(node: InlineIf, frame: CompilerFrame, isAsync?: boolean): void;
   compileInlineIf(node: InlineIf, frame: CompilerFrame): void;
+  compileNot(node: Not, frame: CompilerFrame): void;
+  compileAnd(node: Binary, frame: CompilerFrame): void;
+  compileOr(node: Binary, frame: CompilerFrame): void;
+  compileCapture(node: Node, frame: CompilerFrame): void;
   _tmpid(): string;
   inBlock: boolean;
   buffer: string | null;

@@ -10,7 +10,9 @@ type Members = Readonly<Record<string, (...args: unknown[]) => unknown>>;
 
 /** The member of that name, bound to the value; `undefined` when there is none. */
 export function pythonMember(value: unknown, name: string): unknown {
-  if (typeof value === "string") return own(stringMembers(value), name);
+  if (typeof value === "string" || value instanceof String) {
+    return own(stringMembers(String(value)), name);
+  }
   if (Array.isArray(value)) return own(listMembers(value), name);
   if (value instanceof Map) return own(dictMembers(Object.fromEntries(value)), name);
   if (!isPlainObject(value)) return undefined;

@@ -191,6 +191,98 @@ Deno.test("TPL-04 Jinja syntax", async () => {
   for (const [text, output] of cases) assert.equal(await render(text, values()), output, text);
 });
 
+Deno.test("TPL-04 what is empty is not true", async () => {
+  const values = { list: [], record: {}, map: new Map(), set: new Set(), full: [0], text: "" };
+  for (
+    const [text, expected] of [
+      ["{% for v in [list, record, map, set, text, 0, none, nope] %}{{ 1 if v else 0 }}{% endfor %}"],
+      ["{{ 1 if full else 0 }}{{ 1 if {'a': 0} else 0 }}{{ 1 if 'x' else 0 }}", "111"],
+      ["{% if list %}a{% elif full %}b{% else %}c{% endif %}{% if not record %}d{% endif %}", "bd"],
+      ["{{ list or 'none' }} {{ full and 'some' }} {{ (record or {'a': 5}).a }}", "none some 5"],
+      ["{{ (list and nope()) | length }}{{ 'x' or nope() }}", "0x"],
+      ["{% for v in [[], [1], []] if v %}{{ v }}{% endfor %}", "1"],
+      [
+        "{{ list | default('none', true) }} {{ nope | d('x') }} {{ text | default('y') }}|",
+        "none x |",
+      ],
+      ["{% set t %}{% endset %}{% if t %}a{% else %}b{% endif %}", "b"],
+    ] as const
+  ) assert.equal(await render(text, values), expected ?? "00000000", text);
+});
+
+Deno.test("TPL-04 a block of text is escaped once, and is text to functions", async () => {
+  const seen: unknown[] = [];
+  const values = { v: "<v>", see: (value: unknown) => seen.push(value) && "" };
+  for (
+    const [text, expected] of [
+      ["{% set t %}<b>{{ v }}</b>{% endset %}{{ t }}", "<b>&lt;v&gt;</b>"],
+      [
+        "{% set t %}<b>{% endset %}{{ t | upper }}{{ t | lower }}{{ v | upper }}",
+        "<B><b>&lt;V&gt;",
+      ],
+      ["{% filter upper %}<b>{{ v }}</b>{% endfilter %}", "<B>&LT;V&GT;</B>"],
+      ["{% set t %}abc{% endset %}{{ t.upper() }}{{ t | length }}{{ t == 'abc' }}", "ABC3true"],
+      ["{% set t %}abc{% endset %}{{ t in ['abc'] }}{{ t in 'xabc' }}{{ see(t) }}", "truetrue"],
+      [`{% set t %}a"{% endset %}{{ t | tojson }}{{ [t] | tojson }}`, `"a\\""["a\\""]`],
+    ] as const
+  ) assert.equal(await render(text, values), expected, text);
+  assert.deepEqual(seen, ["abc"]);
+  await withTemplates({ "t.txt": "{% set t %}<{{ v }}>{% endset %}{{ t }}" }, async (templates) => {
+    assert.equal(await templates.render("t.txt", values), "<<v>>");
+  });
+});
+
+Deno.test("TPL-04 a loop with one name runs through the names of a record", async () => {
+  const values = { d: { a: 1, b: 2 }, none: {} };
+  for (
+    const [text, expected] of [
+      ["{% for k in d %}{{ k }}={{ d[k] }}{{ '' if loop.last else ',' }}{% endfor %}", "a=1,b=2"],
+      [
+        "{% for k, v in d %}{{ k }}{{ v }}{% endfor %}{% for k in d if k > 'a' %}{{ k }}{% endfor %}",
+        "a1b2b",
+      ],
+      ["{% for k in none %}x{% else %}nothing{% endfor %}", "nothing"],
+    ] as const
+  ) assert.equal(await render(text, values), expected, text);
+});
+
+Deno.test("TPL-04 filters by attribute and test, and arguments by name", async () => {
+  const values = {
+    items: [{ n: "a", v: 1, o: { on: [] } }, { n: "b", v: 2, o: { on: [1] } }],
+    d: { b: 1, A: 2 },
+  };
+  for (
+    const [text, expected] of [
+      ["{{ items | selectattr('v', 'gt', 1) | map(attribute='n') | join }}", "b"],
+      ["{{ items | rejectattr('v', 'equalto', 1) | join(',', 'n') }}", "b"],
+      ["{{ items | selectattr('o.on') | join(attribute='n') }}", "b"],
+      ["{{ items | rejectattr('o.on') | join(d='-', attribute='n') }}", "a"],
+      [
+        "{{ items | sum(attribute='v') }} {{ [1, 2] | sum(start=4) }} {{ items | sum('v') }}",
+        "3 7 3",
+      ],
+      [
+        "{{ d | dictsort(reverse=true) | join(';') }} {{ d | dictsort(by='value') | join(';') }}",
+        "b,1;A,2 b,1;A,2",
+      ],
+      ["{{ d | dictsort | join(';') }} {{ d | dictsort(true) | join(';') }}", "A,2;b,1 A,2;b,1"],
+      ["{{ 1.234 | round(precision=1) }} {{ nope | default(default_value='x') }}", "1.2 x"],
+      [
+        "{{ 'abcdef' | truncate(length=3, killwords=true, end='') }}|{{ 'a\nb' | indent(width=2) }}",
+        "abc|a\n  b",
+      ],
+    ] as const
+  ) assert.equal(await render(text, values), expected, text);
+  await assert.rejects(
+    render("\n{{ [1] | sum(attr='v') }}"),
+    /t\.html, line 2: TypeError: Filter sum takes attribute, start, but not attr/,
+  );
+  await assert.rejects(
+    render("{{ items | selectattr('v', 'nope') }}", values),
+    /No test is named nope/,
+  );
+});
+
 Deno.test("TPL-04 extends, blocks, super, include, import", async () => {
   const files = {
     "base.html": "<{% block head %}H{% endblock %}|{% block body %}B{% endblock %}>",
