@@ -111,6 +111,8 @@ async function answer(
     case "/slow":
       await new Promise((resolve) => setTimeout(resolve, Number(searchParams.get("ms"))));
       return new Response("slow");
+    case "/held":
+      return await held(searchParams.get("in")!);
     case "/throw":
       setTimeout(() => {
         throw new Error("thrown outside of a request");
@@ -136,6 +138,20 @@ async function answer(
     }
     default:
       return new Response("ok");
+  }
+}
+
+/** Leaves a file in a directory that says that it is here, and answers when one named `go` is there, too. */
+async function held(directory: string): Promise<Response> {
+  await Deno.writeTextFile(`${directory}/${crypto.randomUUID()}`, "");
+  for (;;) {
+    try {
+      await Deno.stat(`${directory}/go`);
+      return new Response("held");
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 

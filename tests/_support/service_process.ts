@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 const SUPPORT = dirname(fileURLToPath(import.meta.url));
 
 /** How long anything may take before a test gives up, in milliseconds. */
-export const LIMIT_MS = 20_000;
+export const LIMIT_MS = 60_000;
 
 /** A directory of its own for a service: script, runtime files, logs. Removed at the end. */
 export class Workshop implements AsyncDisposable {
@@ -245,6 +245,38 @@ export async function curl(
   return { status: Number(text.slice(end + 1)), body: text.slice(0, end) };
 }
 
+/** Requests to a fake engine that are under way until they are let go. */
+export class HeldRequests {
+  readonly #port: number;
+  readonly #directory: string;
+
+  private constructor(port: number, directory: string) {
+    this.#port = port;
+    this.#directory = directory;
+  }
+
+  /** For the engine on a port. */
+  static async open(workshop: Workshop, port: number): Promise<HeldRequests> {
+    return new HeldRequests(port, await Deno.makeTempDir({ dir: workshop.path, prefix: "held-" }));
+  }
+
+  /** One more; its body is `held`. */
+  ask(): Promise<{ status: number; body: string }> {
+    return curl(this.#port, `/held?in=${this.#directory}`, { seconds: LIMIT_MS / 1000 });
+  }
+
+  /** Waits until handlers have so many of them. */
+  async begun(count = 1): Promise<void> {
+    const many = () => Array.from(Deno.readDirSync(this.#directory)).length;
+    await until(many, (begun) => begun === count, `${count} requests under way`);
+  }
+
+  /** Lets them be answered. */
+  async release(): Promise<void> {
+    await Deno.writeTextFile(`${this.#directory}/go`, "");
+  }
+}
+
 /** What the fake engine says about itself. */
 export interface Who {
   readonly pid: number;
@@ -257,7 +289,7 @@ export interface Who {
 }
 
 /** Asks a fake engine who answers; `undefined` when nobody does. */
-export async function who(port: number, seconds = 2): Promise<Who | undefined> {
+export async function who(port: number, seconds = 5): Promise<Who | undefined> {
   const { status, body } = await curl(port, "/who", { seconds });
   return status === 200 ? JSON.parse(body) : undefined;
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../_support/free_port.ts";
-import { curl, until, who, Workshop } from "../_support/service_process.ts";
+import { curl, HeldRequests, until, who, Workshop } from "../_support/service_process.ts";
 
 const CLI = join(dirname(fileURLToPath(import.meta.url)), "../../cli.ts");
 
@@ -79,10 +79,15 @@ Deno.test("SRV-15 SRV-16 SRV-18 SRV-20 CLI-03 CLI-05 a daemon starts, serves, te
       new RegExp(`^my-shop  running for \\d+ s, pid ${pid}, 127.0.0.1 port ${port}$`),
     );
 
-    const slow = curl(port, "/slow?ms=1000");
-    await until(() => who(port), (answer) => answer!.requests >= 3, "the slow request");
-    assert.deepEqual(await run("stop"), { code: 0, output: "stopped" });
-    assert.equal((await slow).body, "slow");
+    const held = await HeldRequests.open(workshop, port);
+    const slow = held.ask();
+    await held.begun();
+    const stopped = run("stop");
+    const log = () => Deno.readTextFile(join(runtime, "log", "server.log"));
+    await until(log, (text) => /SIGTERM: stopping/.test(text), "that it stops");
+    await held.release();
+    assert.deepEqual(await stopped, { code: 0, output: "stopped" });
+    assert.equal((await slow).body, "held");
     assert.equal((await curl(port, "/")).status, 0);
     assert.deepEqual(await run("status"), { code: 0, output: "stopped" });
     assert.equal((await skitai("status")).output, "my-shop  stopped");

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { curl, type ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
+import {
+  curl,
+  HeldRequests,
+  type ServiceProcess,
+  until,
+  who,
+  Workshop,
+} from "../_support/service_process.ts";
 
 /** A service whose version stands in a module that is watched. */
 async function start(
@@ -45,7 +52,9 @@ for (const workers of [1, 2]) {
     assert.deepEqual([first.version, first.reloaded], ["one", false]);
     assert.notEqual(first.pid, service.pid, "the reloader needs a supervisor");
 
-    const slow = curl(port, "/slow?ms=2500");
+    const held = await HeldRequests.open(workshop, port);
+    const slow = held.ask();
+    await held.begun();
     await Deno.writeTextFile(module, `export const version = "number two";\n`);
     const second = await until(
       async () => {
@@ -57,7 +66,9 @@ for (const workers of [1, 2]) {
       "the new version",
     );
     assert.equal(second.reloaded, true);
-    assert.equal((await slow).body, "slow", "what the old engine had was answered");
+    await held.release();
+    assert.equal((await slow).body, "held", "what the old engine had was answered");
+    await service.line(/^W0 reloaded$/);
     const at = (what: string) => service.lines.indexOf(what);
     assert.ok(at("W0 beforeReload") !== -1 && at("W0 beforeReload") < at("W0 reloaded"));
     await service.line(/is replaced: .*version\.ts has changed$/);

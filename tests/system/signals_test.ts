@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { curl, type ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
+import {
+  curl,
+  HeldRequests,
+  type ServiceProcess,
+  until,
+  who,
+  Workshop,
+} from "../_support/service_process.ts";
 
 async function start(workshop: Workshop, workers: number, before = ""): Promise<ServiceProcess> {
   const script = await workshop.script({ options: `{ port: 0, workers: ${workers} }`, before });
@@ -13,12 +20,15 @@ for (const workers of [1, 2]) {
       await using workshop = await Workshop.open();
       const service = await start(workshop, workers);
       const port = await service.port();
-      const slow = Array.from({ length: 8 }, () => curl(port, "/slow?ms=700"));
-      await until(() => established(port), (count) => count >= 8, "8 connections");
+      const held = await HeldRequests.open(workshop, port);
+      const slow = Array.from({ length: 8 }, () => held.ask());
+      await held.begun(8);
       service.signal(signal);
+      await service.line(/shutdown 30000/);
+      await held.release();
       assert.deepEqual(
         new Set((await Promise.all(slow)).map(({ body }) => body)),
-        new Set(["slow"]),
+        new Set(["held"]),
       );
       assert.equal(await service.code(), 0);
       assert.equal((await curl(port, "/")).status, 0);
@@ -29,8 +39,9 @@ for (const workers of [1, 2]) {
     await using workshop = await Workshop.open();
     const service = await start(workshop, workers);
     const port = await service.port();
-    const slow = curl(port, "/slow?ms=60000", { seconds: 30 });
-    await until(() => established(port), (count) => count >= 1, "a connection");
+    const held = await HeldRequests.open(workshop, port);
+    const slow = held.ask();
+    await held.begun();
     service.signal("SIGTERM");
     await service.line(/shutdown 30000/);
     service.signal("SIGINT");
@@ -84,8 +95,9 @@ Deno.test("SRV-21 HTTP-39 HUP replaces the engine process while every request is
   const service = await start(workshop, 2);
   const port = await service.port();
   const old = (await who(port))!.pid;
-  const slow = curl(port, "/slow?ms=1500");
-  await until(() => established(port), (count) => count >= 1, "a connection");
+  const held = await HeldRequests.open(workshop, port);
+  const slow = held.ask();
+  await held.begun();
   service.signal("SIGHUP");
   const pids = new Set<number>();
   const { pid } = (await until(
@@ -99,7 +111,8 @@ Deno.test("SRV-21 HTTP-39 HUP replaces the engine process while every request is
     "a new engine process",
   ))!;
   assert.deepEqual(pids, new Set([old, pid]));
-  assert.equal((await slow).body, "slow", "what the old one had was answered");
+  await held.release();
+  assert.equal((await slow).body, "held", "what the old one had was answered");
   await service.line(/^W1 reloaded/);
   assert.equal(service.lines.filter((line) => / beforeReload$/.test(line)).length, 2);
 });
@@ -141,13 +154,3 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
   }).output();
   assert.equal(new TextDecoder().decode(stdout).trim(), "0");
 });
-
-/** Connections that clients hold to the port. */
-async function established(port: number): Promise<number> {
-  const hex = port.toString(16).toUpperCase().padStart(4, "0");
-  const lines = (await Deno.readTextFile("/proc/net/tcp")).split("\n").slice(1);
-  return lines.filter((line) => {
-    const [, local, , state] = line.trim().split(/\s+/);
-    return state === "01" && local?.endsWith(`:${hex}`);
-  }).length;
-}
