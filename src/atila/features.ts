@@ -470,8 +470,13 @@ export abstract class AppFeatures extends DataFeatures {
   }
 
   #extend<T>(record: Record<string, T>, what: string, name: string, fn: T): void {
-    if (!/^[A-Za-z_]\w*$/.test(name) || typeof fn !== "function") {
-      throw new TypeError(`Cannot register template ${what} ${JSON.stringify(name)}`);
+    if (typeof fn !== "function") {
+      throw new TypeError(`Cannot register template ${what} ${JSON.stringify(name)}: no function`);
+    }
+    if (!/^[A-Za-z_]\w*$/.test(name)) {
+      throw new TypeError(
+        `Cannot register template ${what} ${JSON.stringify(name)}: no identifier`,
+      );
     }
     const present = Object.getOwnPropertyDescriptor(record, name);
     record[name] = fn;

@@ -282,13 +282,14 @@ export class ResponseMethods {
 
   /**
    * Lets clients keep the response for this many seconds, in place of what was set before: as
-   * `Cache-Control`, or as `Expires` for a client of HTTP/1.0.
+   * `Cache-Control`, or as `Expires` for a client of HTTP/1.0, which the `fast` front cannot tell.
    *
    * @throws {RangeError} for anything but a whole number from 0.
    */
   setCache(maxAge: number): void {
     if (!Number.isInteger(maxAge) || maxAge < 0) {
-      throw new RangeError(`Cannot cache for ${String(maxAge)} seconds: expected a number from 0`);
+      const shown = typeof maxAge === "string" ? JSON.stringify(maxAge) : String(maxAge);
+      throw new RangeError(`Cannot cache for ${shown} seconds: expected a whole number from 0`);
     }
     const state = this.owner.responseState;
     state.remove("cache-control");

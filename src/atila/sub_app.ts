@@ -169,8 +169,10 @@ export class Atilary {
    * Renders a template of its own directory. Templates of the app are rendered by `was.render`.
    *
    * @throws {Error} for a sub-app that was made without `import.meta.url`.
+   * @throws {TypeError} when the values are not one object.
    */
   render2(was: AtilaWas, name: string, values: DataObject = {}): Promise<string> {
+    if (arguments.length > 3) throw new TypeError(`Cannot render ${name}: values are one object`);
     if (this.home === undefined) {
       throw new Error(
         `Cannot render ${name}: the sub-app has no directory; make it with new Atilary(import.meta.url)`,

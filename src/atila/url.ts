@@ -60,11 +60,15 @@ export function partialValues(
   const named: Record<string, unknown> = Object.create(null);
   for (const name of Object.keys(current)) {
     if (known === undefined ? name === CSRF_KEY : !known.has(name)) continue;
-    // Objects of a JSON body have no place in a URL.
-    if (![current[name]].flat().some(isPlainObject)) named[name] = current[name];
+    // Objects and lists within lists of a JSON body, and files of a form, have no place in a URL.
+    if (![current[name]].flat().some(isObject)) named[name] = current[name];
   }
   for (const name of Object.keys(changes)) named[name] = changes[name];
   return { named };
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 /**

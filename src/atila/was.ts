@@ -325,20 +325,24 @@ export class AtilaWas extends Was {
    * @throws {TypeError} when the values are not one object; an error naming template and line otherwise.
    */
   render(name: string, values: DataObject = {}): Promise<string> {
-    if (
-      arguments.length > 2 || typeof values !== "object" || values === null || Array.isArray(values)
-    ) {
-      throw new TypeError(`Cannot render ${name}: values are one object`);
-    }
+    if (arguments.length > 2) throw new TypeError(`Cannot render ${name}: values are one object`);
     return this.renderWith(this.app.templates, name, values);
   }
 
-  /** Renders with an engine, telling the listeners of the app. @internal */
+  /**
+   * Renders with an engine, telling the listeners of the app.
+   *
+   * @throws {TypeError} when the values are not one object.
+   * @internal
+   */
   renderWith(
     engine: TemplateEngine,
     name: string,
     values: DataObject,
   ): Promise<string> {
+    if (typeof values !== "object" || values === null || Array.isArray(values)) {
+      throw new TypeError(`Cannot render ${name}: values are one object`);
+    }
     const { app } = this;
     const all = { ...values, was: this };
     return app.listensTo(events.templateRendering) || app.listensTo(events.templateRendered)

@@ -71,6 +71,19 @@ Deno.test("URL-07 what has no place in a URL is left out: objects, and the hidde
   assert.equal((await client.post("/", data)).text, "/?a=1&b=2");
 });
 
+Deno.test("URL-07 ATL-25 a file that was uploaded has no place in a URL, nor have lists of lists", async () => {
+  const app = new Atila(here);
+  app.route("/", function upload(was) {
+    return was.partial("upload", { page: 2 });
+  });
+  const client = app.makeClient();
+  const form = new FormData();
+  form.set("file", new File(["content"], "a.txt"));
+  form.set("note", "x");
+  assert.equal((await client.post("/", form)).text, "/?note=x&page=2");
+  assert.equal((await client.post("/", { a: [[1, 2], [3]], b: [1, 2] })).text, "/?b=1&b=2&page=2");
+});
+
 Deno.test("URL-07 unknown handlers and arguments throw", async () => {
   const app = new Atila(here);
   app.route("/x/<int:id>", { args: { a: "" } }, function x(was) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Atila, Atilary, type AtilaWas } from "../../src/atila/mod.ts";
+import { Atila, Atilary, AtilaWas } from "../../src/atila/mod.ts";
 import { HttpError } from "../../src/core/errors.ts";
 import { wac } from "../../src/was/wac.ts";
 
@@ -124,6 +124,14 @@ Deno.test("SUB-05 TPL-13 templates of the app for all; those of a part through r
     assert.equal((await client.get("/p/more")).text, "extra 2app 2");
     const homeless = new Atilary();
     assert.throws(() => homeless.render2({} as AtilaWas, "x.html"), /has no directory/);
+    const was = new AtilaWas(app);
+    const render2 = part.render2.bind(part) as (...args: unknown[]) => unknown;
+    for (const values of [[[1]], ["text"], [null], [{}, {}]]) {
+      assert.throws(
+        () => render2(was, "show.html", ...values),
+        /TypeError: Cannot render show\.html: values are one object/,
+      );
+    }
   } finally {
     await Deno.remove(directory, { recursive: true });
   }

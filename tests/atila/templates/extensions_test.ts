@@ -60,7 +60,7 @@ Deno.test("TPL-08 a template global gets was first, in pages, includes, macros a
     assert.equal((await client.get("/t.html")).text, "/t.html:a /t.html:b /t.html:c /t.html");
     assert.equal((await client.get("/t.vto")).text, "/t.vto:d");
     assert.equal((await client.get("/slow.html")).text, "app", "promises are waited for");
-    assert.throws(() => app.templateGlobal("a b", () => ""), /Cannot register/);
+    assert.throws(() => app.templateGlobal("a b", () => ""), /global "a b": no identifier/);
     assert.throws(() => app.templateGlobal("x", 1 as never), /no function/);
   });
 });
