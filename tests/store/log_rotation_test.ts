@@ -129,10 +129,13 @@ Deno.test("LOG-01 LOG-16 a log is due by its cycle and by the date of its first 
 
   // Whatever the first line is, there is the age of the file.
   Deno.writeTextFileSync(logs.file("app.log"), "what is this\n");
-  assert.deepEqual(dueLogs(logs.path, new Date()), []);
-  assert.deepEqual(dueLogs(logs.path, new Date(Date.now() + 48 * 3600e3)), ["app"]);
+  const { birthtime, mtime } = Deno.statSync(logs.file("app.log"));
+  const written = (birthtime ?? mtime)!;
+  const later = new Date(written.getTime() + 48 * 3600e3);
+  assert.deepEqual(dueLogs(logs.path, written), []);
+  assert.deepEqual(dueLogs(logs.path, later), ["app"]);
   Deno.writeTextFileSync(logs.file("app.log"), "");
-  assert.deepEqual(dueLogs(logs.path, new Date(Date.now() + 48 * 3600e3)), []);
+  assert.deepEqual(dueLogs(logs.path, later), []);
 });
 
 Deno.test("LOG-06 a state that was destroyed is begun anew", async () => {
@@ -217,17 +220,24 @@ Deno.test("LOG-06 while threads of several processes write, logs rotate often an
 
 Deno.test("LOG-01 LOG-06 at midnight the owner rotates while others write, and no line is lost", async () => {
   await using logs = await LogDirectory.make();
-  const lines = 4000;
+  // For two seconds and more: the first ends with midnight, and within the next writers notice it.
+  const lines = 6000;
   await using writer = await LogWriter.start(logs.path, "w", { threads: 3, lines, pauseMs: 10 });
-  // Lines carry today's date. The clock of the owner is a second before midnight when it starts.
-  const start = Date.now();
-  const { midnight, midnightMs } = nextMidnight(start);
-  const now = () => new Date(midnightMs - 1000 + Date.now() - start);
+  const written = writer.run();
+  const hasLines = (name: string) =>
+    logs.names(`${name}.`).length > 0 && Deno.statSync(logs.file(`${name}.log`)).size > 0;
+  await eventually(() => hasLines("request") && hasLines("app"), "the first lines");
+  // Lines carry today's date. The clock of the owner stands a moment before midnight until it has a
+  // line of its own.
+  const { midnight, midnightMs } = nextMidnight(Date.now());
+  const clock = { goesOnAt: Infinity };
+  const now = () => new Date(midnightMs - 100 + Math.max(0, Date.now() - clock.goesOnAt));
   using owner = createLogger({ directory: logs.path, console: false, owner: true, now });
   owner.get("server").log("of this month");
   owner.flush();
+  clock.goesOnAt = Date.now();
   await Promise.all([
-    writer.run(),
+    written,
     eventually(() => logs.names("request-").length > 0, "the rotation at midnight"),
   ]);
   checkLines(logs.lines("request"), ["w0", "w1", "w2"], lines);
@@ -241,10 +251,10 @@ Deno.test("LOG-01 LOG-06 at midnight the owner rotates while others write, and n
 
 Deno.test("LOG-06 a server that was down at midnight rotates when it comes back", async () => {
   await using logs = await LogDirectory.make();
-  begin(logs, "app", new Date(Date.now() - 30 * 3600e3));
-  begin(logs, "request", new Date());
+  begin(logs, "app", new Date(NOON.getTime() - 30 * 3600e3));
+  begin(logs, "request", NOON);
   for (const owner of [false, true]) {
-    using logger = createLogger({ directory: logs.path, console: false, owner });
+    using logger = createLogger({ directory: logs.path, console: false, owner, now: () => NOON });
     logger.get("app").log("new");
     assert.equal(logs.names("app-").length, owner ? 1 : 0);
   }
