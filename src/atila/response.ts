@@ -126,10 +126,10 @@ export class ApiContainer {
   /** Members of the data. */
   [name: string]: unknown;
 
-  /** Copies the data. @throws {TypeError} for a list or another collection. */
+  /** Copies the data. @throws {TypeError} for a list, another collection, and what is no object. */
   constructor(data?: DataObject) {
     if (data === undefined) return;
-    if (typeof data?.[Symbol.iterator] === "function") {
+    if (typeof data !== "object" || data === null || Symbol.iterator in data) {
       throw new TypeError(
         "was.response.API takes an object of named values: give a list a name, as in API({ items })",
       );

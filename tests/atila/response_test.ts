@@ -358,6 +358,21 @@ Deno.test("RSP-15 data as JSON, dates as text, as XML-RPC for clients that ask f
   assert.deepEqual(JSON.parse(new TextDecoder().decode(stdout)), json.data);
 });
 
+Deno.test("RSP-15 what is no object is refused instead of sent as an empty one", async () => {
+  for (const data of [5, true, "text", null, () => 1, [1], new Map()]) {
+    let refusal = "";
+    await serve((was) => {
+      try {
+        return was.response.API(data as never);
+      } catch (error) {
+        refusal = String(error);
+        return "refused";
+      }
+    }).get("/");
+    assert.match(refusal, /^TypeError: was\.response\.API takes an object of named values/);
+  }
+});
+
 Deno.test("RSP-16 the container is filled afterwards by method and index", async () => {
   const answer = await serve((was) => {
     const api = was.response.API({ a: 1 });
