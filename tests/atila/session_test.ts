@@ -55,6 +55,7 @@ function thrown(run: () => unknown): Error {
 }
 
 Deno.test("SES-01 values come back with the next request, whatever JSON can say", async () => {
+  using _clock = new StoppedClock();
   const { visitor, run } = visit();
   const values = {
     text: "ü \u2028 \0",

@@ -52,7 +52,7 @@ class Desk implements AsyncDisposable {
   /** Waits until the temporary files are gone. */
   async empty(): Promise<void> {
     for (let i = 0; this.names().length > 0; i++) {
-      assert.ok(i < 200, `left behind: ${this.names()}`);
+      assert.ok(i < 3000, `left behind: ${this.names()}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
