@@ -83,9 +83,9 @@ export class RawHttp2 implements Disposable {
     }
   }
 
-  /** Waits for a frame; fails after ten seconds or at the end. */
+  /** Waits for a frame; fails after half a minute or at the end. */
   async until(isIt: (frame: Frame) => boolean, what: string): Promise<Frame> {
-    const latest = performance.now() + 10_000;
+    const latest = performance.now() + 30_000;
     for (;;) {
       const found = this.frames.find(isIt);
       if (found !== undefined) return found;

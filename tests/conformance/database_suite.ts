@@ -335,9 +335,9 @@ function databaseChecks(): DatabaseCheck[] {
   return checks;
 }
 
-/** Waits until something holds, at most ten seconds. */
+/** Waits until something holds, at most half a minute. */
 export async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  const end = performance.now() + 10_000;
+  const end = performance.now() + 30_000;
   while (!await condition()) {
     if (performance.now() > end) throw new Error("Waited in vain");
     await new Promise((resolve) => setTimeout(resolve, 20));

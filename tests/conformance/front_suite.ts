@@ -18,6 +18,7 @@ import {
   type TestFront,
   testTls,
 } from "../_support/fronts.ts";
+import { FRAME, type Frame, frame, RawHttp2, requestBlock, uint32 } from "../_support/raw_http2.ts";
 
 const ENCODER = new TextEncoder();
 const HOST = "Host: example.org:8080\r\n";
@@ -818,21 +819,24 @@ export function frontSuite(kind: "fast" | "edge"): void {
   test("HTTP-03 bodies and responses that move slowly are left alone", async () => {
     await using server = await startTestFront(
       kind,
-      async (req) => {
+      async (req, ctx) => {
         const text = await req.text();
         // Thinking is no transfer.
-        await new Promise((resolve) => setTimeout(resolve, 900));
+        if (ctx.path === "/think") await delay(2400);
         return new Response(streamOf(text), {});
       },
-      { limits: { requestTimeoutSeconds: 0.6, minBodyBytesPerSecond: 1 } },
+      { limits: { requestTimeoutSeconds: 2, minBodyBytesPerSecond: 1 } },
     );
-    using client = await RawClient.connect(server.port);
-    await client.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: 20000\r\n\r\n`);
-    for (let count = 0; count < 10; count++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      await client.send("x".repeat(2000));
-    }
-    await client.until(/x\r\n0\r\n\r\n$/);
+    await Promise.all([["/slow", 12], ["/think", 1]].map(async ([path, pieces]) => {
+      using client = await RawClient.connect(server.port);
+      const length = 2000 * Number(pieces);
+      await client.send(`POST ${path} HTTP/1.1\r\n${HOST}Content-Length: ${length}\r\n\r\n`);
+      for (let sent = 0; sent < length; sent += 2000) {
+        await delay(200);
+        await client.send("x".repeat(2000));
+      }
+      await client.until(/x\r\n0\r\n\r\n$/);
+    }));
     assert.equal(server.zombies(), 0);
   });
 
@@ -1067,6 +1071,7 @@ export function frontSuite(kind: "fast" | "edge"): void {
 
   test("HTTP-35 HTTP-15 a reset HTTP/2 stream ends its producer, and the connection goes on", async () => {
     const ended = Promise.withResolvers<void>();
+    const tls = await testTls();
     await using server = await startTestFront(kind, (_req, ctx) => {
       if (ctx.path === "/after") return new Response("after");
       return new Response(
@@ -1077,15 +1082,20 @@ export function frontSuite(kind: "fast" | "edge"): void {
           cancel: () => ended.resolve(),
         }),
       );
-    }, { tls: await testTls() });
-    // curl gives up on the first after a few bytes, which resets that stream only.
-    const url = `https://localhost:${server.port}`;
-    const output = await curl(
-      ...["--http2", "--max-filesize", "10", "-r", "0-1", "-m", "1", "-o", "/dev/null"],
-      ...[`${url}/endless`, "--next", "-k", "-s", "-m", "10", `${url}/after`],
+    }, { tls });
+    using client = await RawHttp2.connect(server.port, tls.cert);
+    const isData = (id: number) => ({ type, stream }: Frame) =>
+      type === FRAME.DATA && stream === id;
+    await client.send(
+      frame(FRAME.HEADERS, 5, 1, requestBlock("GET", "/endless")),
+      frame(FRAME.WINDOW_UPDATE, 0, 0, uint32(1 << 24)),
     );
-    assert.match(output, /after/);
+    await client.until(isData(1), "the beginning");
+    await client.send(frame(FRAME.RST_STREAM, 0, 1, uint32(8)));
     await ended.promise;
+    await client.send(frame(FRAME.HEADERS, 5, 3, requestBlock("GET", "/after")));
+    const { payload } = await client.until(isData(3), "an answer");
+    assert.equal(new TextDecoder().decode(payload), "after");
   });
 
   test("HTTP-15 HTTP-01 a shutdown over TLS answers what was accepted on both versions", async () => {
