@@ -22,6 +22,7 @@ import { isDevel } from "../core/environment.ts";
 import { type ErrorInfo, errorInfo, errorResponse, pageHeaders } from "../core/error_page.ts";
 import { asError, HttpError } from "../core/errors.ts";
 import { isThenable } from "../core/handler.ts";
+import { checkHeaders } from "../core/header_value.ts";
 import type { LogType } from "../core/log.ts";
 import { isBodyless, parseStatus, type StatusLike } from "../core/status.ts";
 import { markLive } from "../middleware/compression.ts";
@@ -830,7 +831,12 @@ export class Atila extends AppFeatures implements MountedApp {
       if (returned instanceof ApiContainer) return this.#data(was, returned, undefined);
     }
     if (returned instanceof Response) {
-      checkResponse(returned);
+      try {
+        checkResponse(returned);
+      } catch (error) {
+        if (!returned.bodyUsed) discard(was, returned.body);
+        throw error;
+      }
       return merged(returned, state);
     }
     let body = returned;
@@ -953,13 +959,14 @@ function initOf(
 }
 
 /** Refuses what no front could send, so that it is an error of the handler like any other. */
-function checkResponse({ bodyUsed, status }: Response): void {
+function checkResponse({ bodyUsed, headers, status }: Response): void {
   if (bodyUsed) {
     throw new TypeError(
       "Cannot send a Response twice, or one whose body has been read: make a new one",
     );
   }
   if (status === 0) throw new TypeError("Cannot send Response.error(): it has no status");
+  checkHeaders(headers);
 }
 
 /** Headers that a response has once: of two, none would count. */

@@ -8,6 +8,7 @@ import { acceptsJson } from "./accept.ts";
 import { knownResponse } from "./body_size.ts";
 import { splitUrl } from "./context.ts";
 import { asError } from "./errors.ts";
+import { checkHeader } from "./header_value.ts";
 import { httpDate } from "./http_date.ts";
 import { isBodyless, reasonOf } from "./status.ts";
 import { SOFTWARE } from "./version.ts";
@@ -121,6 +122,7 @@ export function errorResponse(options: ErrorOptions): Response {
   const info = errorInfo(options);
   const headers = new Headers({ "cache-control": "max-age=0", vary: "accept" });
   for (const [name, value] of pageHeaders(options.headers)) {
+    checkHeader(name, value);
     if (name === "set-cookie" || name === "vary") headers.append(name, value);
     else headers.set(name, value);
   }

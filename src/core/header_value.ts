@@ -53,8 +53,15 @@ export function parseHeaderValue(header: string): HeaderValue {
 }
 
 /**
- * Refuses what would end a header early. The platform refuses it too, but says neither which header nor
- * what is wrong with it.
+ * What no header value may have, RFC 9110, 5.5: control characters but the tab. `Headers` takes most of
+ * them, and the runtime ends the whole process when it comes to write one.
+ */
+// deno-lint-ignore no-control-regex
+const UNSENDABLE = /[\x00-\x08\x0a-\x1f\x7f]/;
+
+/**
+ * Refuses what would end a header early, or the process. Where the platform refuses it too, it says
+ * neither which header nor what is wrong with it.
  *
  * @throws {TypeError}
  */
@@ -62,12 +69,22 @@ export function checkHeader(name: string, value: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
     throw new TypeError(`Cannot send a header named ${JSON.stringify(name)}`);
   }
-  // deno-lint-ignore no-control-regex
-  if (/[\x00\r\n]/.test(value)) {
-    throw new TypeError(`Cannot send header ${name}: its value has a line break or NUL`);
-  }
+  if (UNSENDABLE.test(value)) throw unsendable(name);
   // deno-lint-ignore no-control-regex
   if (/[^\x00-\xff]/.test(value)) {
     throw new TypeError(`Cannot send header ${name}: its value has characters beyond Latin-1`);
   }
+}
+
+/** The same for headers that somebody else has made. @throws {TypeError} */
+export function checkHeaders(headers: Headers): void {
+  headers.forEach((value, name) => {
+    if (UNSENDABLE.test(value)) throw unsendable(name);
+  });
+}
+
+function unsendable(name: string): TypeError {
+  return new TypeError(
+    `Cannot send header ${name}: its value has a line break or another control character`,
+  );
 }

@@ -19,6 +19,7 @@ import { type RequestContext, runInContext } from "../core/context.ts";
 import { deriveRequest } from "../core/derive_request.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type Handler, isThenable } from "../core/handler.ts";
+import { checkHeaders } from "../core/header_value.ts";
 
 /** Options of {@link ForeignApp}. */
 export interface ForeignAppOptions {
@@ -142,15 +143,16 @@ function handlerOf(call: FetchFunction, stripPrefix: boolean): Handler {
 }
 
 function checked(value: unknown, ctx: RequestContext): Response {
-  if (value instanceof Response) return value;
+  if (value instanceof Response) return sendable(value, ctx);
   if (isResponseLike(value)) {
     // Frameworks built for Node bring a Response class of their own, which no server here would
     // take.
-    return new Response(value.body, {
+    const response = new Response(value.body, {
       status: value.status,
       statusText: value.statusText,
       headers: [...value.headers],
     });
+    return sendable(response, ctx);
   }
   const got = value === null
     ? "null"
@@ -160,6 +162,17 @@ function checked(value: unknown, ctx: RequestContext): Response {
   throw new TypeError(
     `The app mounted at ${ctx.mountPoint} answered ${ctx.path} with ${got} instead of a Response`,
   );
+}
+
+/** @throws {TypeError} for a header that cannot be sent; the body, a file perhaps, is let go then. */
+function sendable(response: Response, ctx: RequestContext): Response {
+  try {
+    checkHeaders(response.headers);
+  } catch (error) {
+    if (response.body !== null && !response.bodyUsed) ctx.waitUntil(response.body.cancel());
+    throw error;
+  }
+  return response;
 }
 
 /** What a response of another class has in common with ours. */

@@ -88,8 +88,15 @@ Deno.test("OPS-28 secure defaults of a real server, on both fronts, with and wit
        return "set";
      });
      app.route("/raw", (was) => new Response("x", { headers: { "x-name": was.request.args.value } }));
+     app.route("/fault", (was) => {
+       throw new skitai.HttpError(400, "", { headers: { "x-name": was.request.args.value } });
+     });
      skitai.mount("/", app);
      skitai.mount("/files", "./files");
+     skitai.mount("/fetch", (req) => {
+       const value = decodeURIComponent(new URL(req.url).searchParams.get("value"));
+       return new Response("x", { headers: { "x-name": value } });
+     });
      const [port, front, secure] = Deno.args;
      if (secure === "yes") skitai.secureHeaders({ frameOptions: "DENY" });
      skitai.run({ port: Number(port), front, name: "secure" + port, threads: 0 });`,
@@ -131,6 +138,13 @@ Deno.test("OPS-28 secure defaults of a real server, on both fronts, with and wit
       assert.doesNotMatch(head, /^set-cookie/im, path);
       assert.equal(status, path.startsWith("/to") ? 302 : 500, path);
     }
+    // The runtime takes these into Headers, and ends the process when it is to send them.
+    for (const value of ["a%01b", "a%0Bb", "a%1Fb", "a%7Fb"]) {
+      for (const path of ["/set", "/raw", "/fault", "/fetch/"]) {
+        assert.equal((await curl(`${path}?value=${value}`)).status, 500, path + value);
+      }
+    }
+    assert.match((await curl("/set?value=a%09%C3%BC")).head, /^x-name: a\t.*\r?$/m);
     const { head } = await curl(`/to?to=/${broken}`);
     assert.match(head, /^location: \/a%0D%0ASet-Cookie:%20stolen=1%0D%0A%0D%0A%3Cscript%3E\r?$/im);
   }

@@ -235,3 +235,18 @@ Deno.test("EXT-05 authentication and CORS of the server stay out of foreign apps
   assert.equal(res.headers.get("www-authenticate"), null);
   assert.deepEqual(seen, ["Basic eDp5", "http://elsewhere.example", "OPTIONS"]);
 });
+
+Deno.test("OPS-28 MNT-16 a header with a control character is an error, and its body is let go", async () => {
+  for (const value of ["a\x01b", "a\x0bb", "\x7f"]) {
+    const ended = Promise.withResolvers<void>();
+    const body = new ReadableStream({ cancel: () => ended.resolve() });
+    const app = new ForeignApp(() => new Response(body, { headers: { "x-a": value } }));
+    await assert.rejects(async () => await call(app), {
+      name: "TypeError",
+      message: "Cannot send header x-a: its value has a line break or another control character",
+    });
+    await ended.promise;
+  }
+  const fine = new ForeignApp(() => new Response("x", { headers: { "x-a": "a\tb\x80\xff" } }));
+  assert.equal((await call(fine)).headers.get("x-a"), "a\tb\x80\xff");
+});
