@@ -1,16 +1,15 @@
 /**
- * Preloaded into a process, it lets the local day end in `MIDNIGHT_IN_MS` milliseconds: both ways to ask
- * for the time are put forward.
+ * Preloaded into the processes of a service, it lets the local day end at `MIDNIGHT_AT`, in milliseconds
+ * since 1970: both ways to ask for the time are put forward, in all of them by the same.
  *
  * @module
  */
 
-const wait = Number(Deno.env.get("MIDNIGHT_IN_MS") ?? 0);
+const at = Number(Deno.env.get("MIDNIGHT_AT"));
 const RealDate = Date;
-const start = RealDate.now();
-const today = new RealDate(start);
-const midnight = new RealDate(today.getFullYear(), today.getMonth(), today.getDate() + 1);
-const shift = midnight.getTime() - wait - start;
+const day = new RealDate(at);
+const midnight = new RealDate(day.getFullYear(), day.getMonth(), day.getDate() + 1);
+const shift = midnight.getTime() - at;
 
 globalThis.Date = class extends RealDate {
   constructor(...args: [] | ConstructorParameters<typeof RealDate>) {

@@ -325,9 +325,10 @@ skitai.mount("/", "./shop_app.ts");`),
   await Deno.writeTextFile(app, `${version(`"two"`)}\nthrow new Error("broken by a change");\n`);
   await service.line(/stays, its successor did not start: .*broken by a change/);
   assert.equal(await fetchText(url), "one");
-  assert.match(
-    linesOf(join(logs, "app.log")).join("\n"),
-    /\[expt:mount\] Error: broken by a change\n +at .*shop_app\.ts:6/,
+  await until(
+    () => Deno.readTextFile(join(logs, "app.log")),
+    (text) => /\[expt:mount\] Error: broken by a change\n +at .*shop_app\.ts:6/.test(text),
+    "the stack is in the log",
   );
   await Deno.writeTextFile(app, version(`"three!"`));
   await until(() => fetchText(url), (text) => text === "three!", "the next version");

@@ -168,6 +168,12 @@ Deno.test("CACHE-01 CACHE-04 the cache on disk is shared by all workers, and by 
     const service = workshop.start(SCRIPT, { flags: ["--unstable-net"], env });
     const port = await service.port();
     assert.deepEqual((await ask(port)).data, 1);
+    // The answer goes out before it is on the disk.
+    await until(
+      () => entries(env.SHARED_CACHE),
+      (names) => names.length === 1 && !names[0]!.endsWith(".tmp"),
+      "it is kept",
+    );
     const hits = new Set<string>();
     await until(
       async () => {
@@ -188,3 +194,10 @@ Deno.test("CACHE-01 CACHE-04 the cache on disk is shared by all workers, and by 
     await backend.shutdown();
   }
 });
+
+/** Files in a directory, at any depth. */
+function entries(directory: string): string[] {
+  return [...Deno.readDirSync(directory)].flatMap(({ name, isDirectory }) =>
+    isDirectory ? entries(`${directory}/${name}`) : [name]
+  );
+}
