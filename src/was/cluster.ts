@@ -97,6 +97,7 @@ type Message =
     readonly type: "assigned";
     readonly key: string;
     readonly value: number;
+    readonly engine: string;
     readonly worker: string;
   }
   | {
@@ -191,7 +192,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
     void (async () => {
       const sent = await this.#link.run(async (redis, prefix) => {
         await redis.eval(ASSIGN, 1, prefix + STATES, key, value, time);
-        return await this.#send({ type: "assigned", key, value, worker: this.#worker });
+        return await this.#sendState(key, value);
       });
       if (sent === true) return;
       sharedState().raise(unsentName(stateName(key)), time);
@@ -377,7 +378,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
       state.set(stateName(key), value);
       wac.broadcast?.(undefined, key, [value]);
     } else if (setAt !== undefined) {
-      await this.#send({ type: "assigned", key, value, worker: this.#worker });
+      await this.#sendState(key, value);
     }
   }
 
@@ -414,6 +415,11 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
     }
   }
 
+  async #sendState(key: string, value: number): Promise<boolean> {
+    const from = { engine: this.#engine, worker: this.#worker };
+    return await this.#send({ type: "assigned", key, value, ...from });
+  }
+
   async #send(message: Message): Promise<boolean> {
     return await this.#link.publish(MESSAGES, JSON.stringify(message));
   }
@@ -430,7 +436,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
         return;
       }
       case "assigned": {
-        const { key, value, worker } = message;
+        const { key, value, engine, worker } = message;
         const pending = state.get(pendingName(key));
         if (pending === undefined) return;
         // all machines see messages in the same order; those before one's own do not count any more
@@ -438,9 +444,10 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
           if (worker === this.#worker) this.#expect(key, -1);
           return;
         }
-        if (state.get(stateName(key)) === value) return;
-        state.set(stateName(key), value);
-        wac.broadcast?.(undefined, key, [value]);
+        const isNews = state.get(stateName(key)) !== value;
+        if (isNews) state.set(stateName(key), value);
+        // another worker of this engine may have heard of it first; each has listeners of its own
+        if (isNews || engine !== this.#engine) wac.broadcast?.(undefined, key, [value]);
         return;
       }
       case "event":
