@@ -10,8 +10,8 @@
  */
 const FIRST = 12_000;
 const END = 32_000;
-/** Tests that run beside this one ask for ports, too; the one that makes the file has it. */
-const DIRECTORY = "/tmp/skitai-test-ports";
+/** Tests of this user that run beside this one ask for ports, too; the one that makes the file has it. */
+const DIRECTORY = `/tmp/skitai-test-ports-${Deno.uid()}`;
 /** No test needs a port for longer; the files of those that ended are used again. */
 const RESERVED_MS = 15 * 60_000;
 
