@@ -312,9 +312,14 @@ export abstract class AppFeatures extends DataFeatures {
     return await (this.#services?.umount(module) ?? false);
   }
 
-  /** Resolves when no service module is being mounted any more. */
+  /**
+   * Resolves when no service module is being mounted any more. The server waits for it before it
+   * mounts the app, and does not mount an app that lacks a service.
+   *
+   * @throws the reason why one could not be mounted, unless the promise of its `mountWith` was waited for.
+   */
   async ready(): Promise<void> {
-    await this.#services?.settled();
+    await this.#services?.complete();
   }
 
   /** Mounts a sub-app below a prefix. @throws {TypeError} for anything else. */
@@ -334,7 +339,7 @@ export abstract class AppFeatures extends DataFeatures {
   /** Runs what has to be done around the hooks of a phase. @internal */
   protected async beforePhase(phase: string): Promise<void> {
     if (phase === "beforeMount") {
-      await this.ready();
+      await this.#services?.settled();
       await this.emitWith(wac, events.appStarting, []);
     }
   }

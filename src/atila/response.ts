@@ -126,7 +126,7 @@ export class ApiContainer {
   /** Members of the data. */
   [name: string]: unknown;
 
-  /** Copies the data. @throws {TypeError} for a list, another collection, and what is no object. */
+  /** Copies the data. @throws {TypeError} for lists, other collections, and what is no object. */
   constructor(data?: DataObject) {
     if (data === undefined) return;
     if (typeof data !== "object" || data === null || Symbol.iterator in data) {

@@ -54,6 +54,25 @@ interface Mounted {
   ended: Promise<void> | undefined;
 }
 
+/** A mount that takes time, which knows whether anybody waits for it. */
+class Mounting extends Promise<void> {
+  /** Whether its failure is told to somebody. */
+  isWaitedFor = false;
+
+  /** What follows from it is a promise like any other. */
+  static override get [Symbol.species](): PromiseConstructor {
+    return Promise;
+  }
+
+  override then<A = void, B = never>(
+    onMounted?: ((value: void) => A | PromiseLike<A>) | null,
+    onFailed?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.isWaitedFor = true;
+    return super.then(onMounted, onFailed);
+  }
+}
+
 /** The service modules of one app. */
 export class Services {
   readonly #app: Atila;
@@ -61,6 +80,8 @@ export class Services {
   /** Modules that wait for debug. */
   #waiting: { target: ServiceTarget; options: ServiceOptions }[] = [];
   readonly #pending = new Set<Promise<void>>();
+  /** Mounts that failed, for what reason. */
+  readonly #failed = new Map<Mounting, unknown>();
   #loads = 0;
 
   /** Services of an app. */
@@ -104,6 +125,12 @@ export class Services {
   /** Waits until nothing is being mounted any more. */
   async settled(): Promise<void> {
     while (this.#pending.size > 0) await Promise.all(this.#pending);
+  }
+
+  /** The same. @throws the reason why one could not be mounted, unless somebody waited for it. */
+  async complete(): Promise<void> {
+    await this.settled();
+    for (const [mounting, error] of this.#failed) if (!mounting.isWaitedFor) throw error;
   }
 
   /** See `Atila.reloadService`. */
@@ -233,17 +260,23 @@ export class Services {
   }
 
   /**
-   * Remembers a mount that takes time. Its failure belongs to who called for it; the log has it as well,
-   * because a start waits for such mounts whether or not anybody else does.
+   * Remembers a mount that takes time. Its failure belongs to who waits for it, or else to the start; the
+   * log has it as well.
    */
   #track(result: void | Promise<void>): void | Promise<void> {
     if (result === undefined) return;
+    const mounting = new Mounting((resolve) => resolve(result));
     const pending = this.#pending;
     const done: Promise<void> = result
-      .catch((error) => wac.logger.get("app").trace(error, "mountWith"))
+      .catch((error) => {
+        this.#failed.set(mounting, error);
+        wac.logger.get("app").trace(error, "mountWith");
+      })
       .then(() => void pending.delete(done));
     pending.add(done);
-    return result;
+    // The failure has been taken note of. Its own `then` is for those who wait for it.
+    Promise.prototype.then.call(mounting, undefined, () => {});
+    return mounting;
   }
 }
 

@@ -73,6 +73,8 @@ export interface MountedApp {
   readonly handle: Handler;
   /** Told once, before any life-cycle phase and before the first request. */
   attach(info: MountInfo): void;
+  /** Waited for after {@link attach}. Rejects when the app is not complete and not to be mounted. */
+  ready?(): Promise<void>;
   /** Runs the hooks of a phase. Errors inside are logged by the app, never thrown. */
   lifecycle(phase: LifecyclePhase): Promise<void>;
   /** Body limits in force, read after `attach`. */

@@ -96,7 +96,7 @@ export async function createMountTable(
       if (target.kind === "directory") {
         builder.addStatic(spec, mountPoint, hosts, target.directory);
       } else {
-        builder.addApp(spec, mountPoint, hosts, await loadTarget(spec, target));
+        await builder.addApp(spec, mountPoint, hosts, await loadTarget(spec, target));
       }
       loaded++;
     } catch (error) {
@@ -188,12 +188,12 @@ class Builder {
     }
   }
 
-  addApp(
+  async addApp(
     spec: MountSpec,
     mountPoint: string,
     hosts: readonly HostName[],
     { app, name }: LoadedTarget,
-  ): void {
+  ): Promise<void> {
     const rule = ruleKey(hosts);
     let names = this.#names.get(rule);
     if (names === undefined) this.#names.set(rule, names = new Map());
@@ -222,6 +222,7 @@ class Builder {
         pref: effectivePreferences(spec.pref, isDevel),
         apps: names,
       });
+      await app.ready?.();
       const mount = { app, name, host: spec.host, mountPoint };
       handler = this.#fold(app);
       this.#attached.set(app, { mount, handler });

@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Atila, type AtilaWas, type ServiceOptions } from "../../src/atila/mod.ts";
+import {
+  Atila,
+  type AtilaWas,
+  type ServiceModule,
+  type ServiceOptions,
+} from "../../src/atila/mod.ts";
 import { wac } from "../../src/was/wac.ts";
 import { freePort } from "../_support/free_port.ts";
 import { recordLogs } from "../_support/log_recorder.ts";
@@ -279,6 +284,47 @@ Deno.test("SUB-06 the failure of a mount that nobody waits for stands in the log
   const told = recorded.entries.map(({ type, text }) => `${type} ${text}`).join("\n");
   assert.match(told, /^expt Error: no database$/m);
   assert.match(told, /Module not found .*nowhere\.ts/);
+});
+
+Deno.test("SUB-06 SUB-09 an app that lacks a service is not mounted, and does not replace one that is", async () => {
+  using _recorded = recordLogs();
+  const appWith = (target: string | ServiceModule): Atila => {
+    const app = new Atila(here);
+    app.route("/", () => "unguarded");
+    app.mountWith(target);
+    return app;
+  };
+  const failing = { mount: () => Promise.reject(new Error("no database")) };
+  const fine: ServiceModule = {
+    async mount(app: Atila) {
+      await Promise.resolve();
+      app.route("/service", () => `at ${app.mountPoint}`);
+    },
+  };
+
+  const { table, text, ask } = await tableOf([["/a", appWith(failing)], ["/b", appWith(fine)]]);
+  assert.deepEqual(table.missing, ["default /a"]);
+  assert.equal((await ask("/a/")).status, 404);
+  assert.equal(await text("/b/service"), "at /b/");
+
+  await assert.rejects(
+    tableOf([["/a", appWith("services/nowhere.ts")], ["/b", appWith(fine)]], { mayMiss: [] }),
+    /mount\("\/a".*could not be loaded again: .*nowhere\.ts/,
+  );
+  await assert.rejects(tableOf([["/", appWith(failing)]]), /nothing could be mounted: no database/);
+});
+
+Deno.test("SUB-06 a failure that somebody waits for is theirs", async () => {
+  using _recorded = recordLogs();
+  const failing = { mount: () => Promise.reject(new Error("no database")) };
+  const app = new Atila(here);
+  await assert.rejects(async () => await app.mountWith(failing), /no database/);
+  await app.ready();
+  const caught = Promise.resolve(app.mountWith(failing)).catch(() => "without it");
+  await app.ready();
+  assert.equal(await caught, "without it");
+  app.mountWith(failing);
+  await assert.rejects(app.ready(), /no database/);
 });
 
 Deno.test("SUB-09 SUB-10 HOOK-19 HOOK-20 EVT-11 services in a real server with the reloader", async () => {

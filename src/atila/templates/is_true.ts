@@ -6,7 +6,7 @@
 
 import { isPlainObject } from "../../core/plain_object.ts";
 
-/** False for what JavaScript takes for false, and for what is empty: list, record, map, set, text. */
+/** False for what JavaScript takes for false, and for an empty list, record, map, set and text. */
 export function isTrue(value: unknown): boolean {
   if (!value || typeof value !== "object") return Boolean(value);
   if (Array.isArray(value) || value instanceof String) return value.length > 0;

@@ -578,7 +578,7 @@ function withoutMark(args: unknown[]): unknown[] {
   return [...args.slice(0, -1), named];
 }
 
-/** Text that is not to be escaped as the text it is, which functions and lists know what to do with. */
+/** Text that is not to be escaped as plain text, which functions know what to do with. */
 function plain(value: unknown): unknown {
   return value instanceof String ? String(value) : value;
 }
