@@ -67,9 +67,10 @@ Deno.test("SRV-15 SRV-16 SRV-18 SRV-20 CLI-03 CLI-05 a daemon starts, serves, te
     const runtime = join(workshop.path, "var", "my-shop");
     assert.equal((await Deno.readTextFile(join(runtime, "daemon.pid"))).trim(), String(pid));
     assert.ok((await Deno.stat(join(runtime, "stderr.engine"))).isFile);
-    assert.match(
-      await Deno.readTextFile(join(runtime, "log", "server.log")),
-      /serving on 127\.0\.0\.1/,
+    const log = () => Deno.readTextFile(join(runtime, "log", "server.log"));
+    await until(
+      log,
+      (text) => /serving on 127\.0\.0\.1/.test(text),
       "without a console the log is a file",
     );
     const listed = await skitai("status");
@@ -83,7 +84,6 @@ Deno.test("SRV-15 SRV-16 SRV-18 SRV-20 CLI-03 CLI-05 a daemon starts, serves, te
     const slow = held.ask();
     await held.begun();
     const stopped = run("stop");
-    const log = () => Deno.readTextFile(join(runtime, "log", "server.log"));
     await until(log, (text) => /SIGTERM: stopping/.test(text), "that it stops");
     await held.release();
     assert.deepEqual(await stopped, { code: 0, output: "stopped" });

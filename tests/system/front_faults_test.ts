@@ -657,17 +657,27 @@ for (const workers of [1, 2]) {
           return load(`${post}${"x".repeat(20_000)}`, /\r\n\r\n20000$/);
       }
     });
-    // Those that are sure to be in the middle when the signal comes.
-    const slow = Array.from({ length: 20 }, () => get(port, "/slow?ms=1500"));
-    using upload = await RawClient.connect(port);
-    await upload.send(`${post}${"x".repeat(10_000)}`);
     await until(() => counts.complete, (count) => count > 100, "100 answers");
+    // Those that are sure to be in the middle when the signal comes.
+    const slow = await Promise.all(Array.from({ length: 20 }, async () => {
+      const client = await RawClient.connect(port);
+      await client.send(`GET /stream?parts=30 HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`);
+      await client.until(/part /);
+      return client;
+    }));
+    using upload = await RawClient.connect(port);
+    await upload.send(post.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"));
+    await upload.until(/^HTTP\/1\.1 100 Continue\r\n\r\n/);
+    await upload.send("x".repeat(10_000));
     isEnding = true;
     service.signal("SIGTERM");
     await until(() => counts.refused, (count) => count > 0, "the port is closed");
     await upload.send("x".repeat(10_000));
     await upload.until(/\r\n\r\n20000$/);
-    for (const text of await Promise.all(slow)) assert.match(text, /^HTTP\/1\.1 200 [^]*slow$/);
+    for (const client of slow) {
+      assert.match(await client.end(), /^HTTP\/1\.1 200 [^]*part [^]*\r\n0\r\n\r\n$/);
+      client.close();
+    }
     await within(Promise.all(clients), () => "the load did not end");
     assert.equal(await service.code(), 0);
     assert.equal(counts.broken, 0, JSON.stringify(counts));
