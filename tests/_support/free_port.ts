@@ -10,7 +10,7 @@
  */
 const FIRST = 12_000;
 const END = 32_000;
-/** Tests of this user that run beside this one ask for ports, too; the one that makes the file has it. */
+/** Tests of the same user ask for ports, too; the one that makes the file has it. */
 const DIRECTORY = `/tmp/skitai-test-ports-${Deno.uid()}`;
 /** No test needs a port for longer; the files of those that ended are used again. */
 const RESERVED_MS = 15 * 60_000;
