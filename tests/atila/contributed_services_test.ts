@@ -145,6 +145,45 @@ Deno.test("SUB-11 after some wrong passwords a name has to wait, others do not",
   assert.throws(() => new Atila(import.meta.url).mountWith(login), /needs verify/);
 });
 
+Deno.test("SUB-11 passwords tried at once, or with a name written otherwise, count as well", async () => {
+  const app = new Atila(import.meta.url);
+  app.securekey = "a key of tests with more than enough characters";
+  let verified = 0;
+  let isBroken = false;
+  let answers = Promise.withResolvers<undefined>();
+  app.mountWith(login, {
+    point: "/account",
+    maxFailures: 3,
+    verify: async (_was: unknown, _name: string, password: string) => {
+      verified++;
+      await answers.promise;
+      if (isBroken) throw new Error("the database is away");
+      return password === "right" ? "kim" : undefined;
+    },
+  });
+  const visitor = new Browser(app);
+  const _csrf_token = await visitor.token("/account/signin");
+  const ask = (name: string, password = "wrong") =>
+    visitor.ask("POST", "/account/signin", { name, password, _csrf_token });
+  const all = Array.from({ length: 20 }, () => ask("kim"));
+  while (verified < 3) await new Promise((resolve) => setTimeout(resolve));
+  answers.resolve(undefined);
+  const statuses = (await Promise.all(all)).map(({ statusCode }) => statusCode);
+  assert.equal(verified, 3, "passwords that were looked at");
+  assert.deepEqual(statuses.filter((status) => status === 401).length, 3);
+  for (const name of ["KIM", " kim ", "\uff4bim"]) {
+    assert.equal((await ask(name, "right")).statusCode, 429, name);
+  }
+
+  // What could not be verified is no failure of who asks.
+  isBroken = true;
+  answers = Promise.withResolvers();
+  answers.resolve(undefined);
+  for (let i = 0; i < 5; i++) assert.equal((await ask("lee")).statusCode, 500);
+  isBroken = false;
+  assert.equal((await ask("lee", "right")).statusCode, 303);
+});
+
 Deno.test("SUB-11 the health service, free of authentication, and what it checks", async () => {
   const app = new Atila(import.meta.url);
   app.authenticate = "basic";

@@ -97,7 +97,9 @@ export function mount(app: Atila, options: LoginOptions): void {
     args: { name: REQUIRED, password: REQUIRED, next: "" },
   }, async (was, { name, password, next }) => {
     checkForm(was);
-    const key = `${was.request.getRemoteAddr()} ${String(name).slice(0, 200)}`;
+    // Written otherwise it may be the same name to whoever verifies it.
+    const known = String(name).slice(0, 200).normalize("NFKC").trim().toLowerCase();
+    const key = `${was.request.getRemoteAddr()} ${known}`;
     const failed = failures.get(key);
     const now = Date.now();
     if (failed !== undefined && failed.until <= now) failures.delete(key);
@@ -107,9 +109,16 @@ export function mount(app: Atila, options: LoginOptions): void {
       was.response.setHeader("retry-after", seconds);
       return page(was, { name: String(name), next, problem: "Too many attempts: wait a while" });
     }
-    const who = await verify(was, String(name), String(password));
+    // Counted before it is known, or as many could be tried at once as one likes.
+    const attempt = count(failures, key, now + waitSeconds * 1000);
+    let who: unknown;
+    try {
+      who = await verify(was, String(name), String(password));
+    } catch (error) {
+      attempt.count--;
+      throw error;
+    }
     if (who === undefined || who === null || who === false) {
-      count(failures, key, now + waitSeconds * 1000);
       was.response.setStatus("401 Unauthorized");
       return page(was, { name: String(name), next, problem: "Wrong name or password" });
     }
@@ -138,15 +147,17 @@ function checkForm(was: AtilaWas): void {
   if (!was.csrfVerify(true)) throw new HttpError(403, "This form is too old or not ours");
 }
 
-function count(failures: Map<string, Failures>, key: string, until: number): void {
+function count(failures: Map<string, Failures>, key: string, until: number): Failures {
   const present = failures.get(key);
   if (present !== undefined) {
     present.count++;
     present.until = until;
-    return;
+    return present;
   }
   if (failures.size >= MAX_COUNTED) failures.delete(failures.keys().next().value!);
-  failures.set(key, { count: 1, until });
+  const first = { count: 1, until };
+  failures.set(key, first);
+  return first;
 }
 
 /** A path on this host: nobody is sent elsewhere by a link to the page. */
