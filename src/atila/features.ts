@@ -9,7 +9,7 @@
 
 import type { MountedApp } from "../core/app.ts";
 import { type RequestContext, runningContext } from "../core/context.ts";
-import { HttpError } from "../core/errors.ts";
+import { ConfigError, HttpError } from "../core/errors.ts";
 import { isThenable } from "../core/handler.ts";
 import { type Wac, wac } from "../was/wac.ts";
 import type { Atila } from "./atila.ts";
@@ -391,9 +391,20 @@ export abstract class AppFeatures extends DataFeatures {
     return hook;
   }
 
-  /** Whether there is anything to run, and how often, in seconds. @internal */
+  /**
+   * Whether there is anything to run, and how often, in seconds.
+   *
+   * @throws {ConfigError} for an interval that is none.
+   * @internal
+   */
   get maintainSeconds(): number | undefined {
-    return this.#maintenance.length === 0 ? undefined : this.config.maintainInterval;
+    if (this.#maintenance.length === 0) return undefined;
+    const { maintainInterval } = this.config;
+    if (Number.isFinite(maintainInterval) && maintainInterval > 0) return maintainInterval;
+    throw new ConfigError(
+      `app ${this.name}: config.maintainInterval`,
+      `expected seconds above 0, not ${JSON.stringify(maintainInterval)}`,
+    );
   }
 
   /** Runs the maintenance hooks, one after the other. Their errors are logged. @internal */

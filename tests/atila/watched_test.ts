@@ -105,3 +105,20 @@ Deno.test("HOOK-09 a function runs before the handler when a last-update key was
   unknown.route("/", { use: [unknown.ifUpdated("nobody.declared", () => {})] }, () => "x");
   assert.equal((await unknown.makeClient().get("/")).statusCode, 500);
 });
+
+Deno.test("HOOK-20 an interval of maintenance that is none names the setting and the app", () => {
+  const app = new Atila("/srv/shop.ts");
+  app.config.maintainInterval = 0;
+  assert.equal(app.maintainSeconds, undefined, "nothing has to be run");
+  app.maintain(() => {});
+  for (const bad of [0, -1, NaN, Infinity, "60"]) {
+    app.config.maintainInterval = bad as number;
+    assert.throws(
+      () => app.maintainSeconds,
+      /ConfigError: app shop: config\.maintainInterval: expected seconds above 0, not /,
+      String(bad),
+    );
+  }
+  app.config.maintainInterval = 0.5;
+  assert.equal(app.maintainSeconds, 0.5);
+});
