@@ -270,7 +270,10 @@ export class AtilaRequest {
     return first || this.ctx.remoteAddr;
   }
 
-  /** Whether the peer is in 127.0.0.*, 10.*, 192.168.* or 172.16–31.*. */
+  /**
+   * Whether the peer is in 127.0.0.*, 10.*, 192.168.* or 172.16–31.*. Behind a proxy the peer is the
+   * proxy, whoever asks.
+   */
   isPrivateIp(): boolean {
     return /^(::ffff:)?(127\.0\.0\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.)/.test(
       this.ctx.remoteAddr,

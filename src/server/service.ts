@@ -61,7 +61,10 @@ export interface RunOptions {
   name?: string;
   /** Which front accepts connections. Default `"auto"`. */
   front?: FrontKind;
-  /** Networks of proxies in front of this server; their `X-Forwarded-For` is believed, and `auto` chooses `fast`. */
+  /**
+   * Addresses or networks of proxies in front of this server: `auto` chooses `fast` for them. Default
+   * none. Nothing else depends on it; who really gets through is a matter of the firewall.
+   */
   trustProxies?: readonly string[];
 }
 
