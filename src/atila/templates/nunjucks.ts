@@ -243,10 +243,12 @@ function makeEngine(
     contextOrFrameLookup(context: any, frame: any, name: string): unknown {
       let value = frame.lookup(name);
       if (value === undefined) value = context.lookup(name);
-      if (value === undefined) {
+      // Those of the app come before those of the engine, such as `range`.
+      if (value === undefined || value === env.globals[name]) {
         if (Object.hasOwn(settings.globals, name)) {
           value = boundTo(current?.was, settings.globals[name]);
-        } // What is imported does not see the values of the page, but `was` is everywhere.
+        } else if (value !== undefined) return value;
+        // What is imported does not see the values of the page, but `was` is everywhere.
         else if (name === "was") value = current?.was;
         else if (name === "True") return true;
         else if (name === "False") return false;

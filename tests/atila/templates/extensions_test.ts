@@ -42,6 +42,27 @@ Deno.test("TPL-07 globals, filters and tests of the environment can be added to 
   );
 });
 
+Deno.test("TPL-07 TPL-08 TPL-09 globals, filters and tests of the app come before the engine's", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(join(directory, "templates"));
+    await Deno.writeTextFile(
+      join(directory, "templates", "t.html"),
+      "{{ range(2) }} {{ 'x' | upper }} {{ 3 is odd }} {{ cycler is defined }}" +
+        "{% set joiner = 'own' %} {{ joiner }} {% for lipsum in range(1) %}{{ lipsum }}{% endfor %}",
+    );
+    const app = new Atila(join(directory, "app.ts"));
+    app.templateFilter("upper", (text: string) => `${text} of the app`);
+    app.jinjaEnv.tests.odd = () => false;
+    const page = () => app.templates.render("t.html", {});
+    assert.equal(await page(), "0,1 x of the app false true own 0");
+    app.templateGlobal("range", (_was, size: number) => ["a", "b", "c"].slice(0, size));
+    assert.equal(await page(), "a,b x of the app false true own a");
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("TPL-08 a template global gets was first, in pages, includes, macros and in Vento", async () => {
   await withApp({
     "t.html": `{{ where("a") }} {% include "i.html" %} {% import "m.html" as m %}{{ m.here() }}`,
