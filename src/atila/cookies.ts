@@ -143,6 +143,8 @@ export class Cookies extends MapLike<string> {
   }
 }
 
+Object.freeze(Cookies.prototype);
+
 /**
  * A path without its final slash also covers the mount point itself: `/shop` is sent for `/shop` and
  * `/shop/cart`, not for `/shopping`.

@@ -83,3 +83,5 @@ export abstract class MapLike<V> implements Iterable<[string, V]> {
 }
 
 Object.setPrototypeOf(MapLike.prototype, FALLBACK);
+// Setting a value that is called like a method would hide the method, and keep nothing.
+Object.freeze(MapLike.prototype);

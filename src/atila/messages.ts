@@ -208,7 +208,8 @@ export class MessageBox {
    */
   send(msg: string, category = "info", { valid = 0, ...extra }: MessageOptions = {}): number {
     if (typeof valid !== "number" || !(valid >= 0) || !Number.isFinite(valid)) {
-      throw new TypeError(`Cannot send a message that is valid for ${String(valid)} seconds`);
+      const given = typeof valid === "string" ? JSON.stringify(valid) : String(valid);
+      throw new TypeError(`Cannot send a message that is valid for ${given} seconds`);
     }
     return this.#state.send({ msg: String(msg), category: String(category), valid, extra });
   }

@@ -515,6 +515,8 @@ export class Session extends MapLike<unknown> {
   }
 }
 
+Object.freeze(Session.prototype);
+
 const NO_OPTIONS: SealedOptions = {};
 
 /** Where the CSRF token is kept. */

@@ -181,6 +181,23 @@ Deno.test("SES-02 remove, clear, keys, values, items, has, index access, iterati
   assert.equal(visitor.cookies.size, 0);
 });
 
+Deno.test("SES-02 CKY-01 setting a member by property is an error, and hides nothing", async () => {
+  const { visitor, run } = visit();
+  await run(({ session, cookie }) => {
+    for (const values of [session, cookie]) {
+      for (const name of ["get", "set", "keys", "size", "constructor", "remove"]) {
+        assert.throws(() => values[name] = 1, TypeError, name);
+      }
+      assert.equal(values.size, 0);
+    }
+    assert.throws(() => session.touch = 1 as never, TypeError);
+    assert.throws(() => (session as { id: string }).id = "x", TypeError);
+    session.user = "ann";
+  });
+  assert.deepEqual([...visitor.cookies.keys()], ["sk.sid"]);
+  assert.deepEqual(await run((was) => was.session.items()), [["user", "ann"]]);
+});
+
 Deno.test("SES-03 a change extends the session by the timeout, reading does not", async () => {
   using clock = new StoppedClock();
   const { visitor, run, app } = visit();
