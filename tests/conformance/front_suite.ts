@@ -596,6 +596,9 @@ export function frontSuite(kind: "fast" | "edge"): void {
     const absolute = await send("http://other.org:9/p?q", "ignored");
     assert.equal(absolute.hostname, "other.org", "the target counts, not the header");
     assert.equal(absolute.path, "/p");
+    const secure = await send("https://other.org/p/q?r", "ignored");
+    assert.equal(`${secure.hostname} ${secure.path} ${secure.query}`, "other.org /p/q r");
+    assert.equal((await send("http://other.org", "ignored")).path, "/");
     assert.equal((await send("/#fragment?no")).path, "/");
     assert.equal((await send("/?")).query, "");
     using other = await RawClient.connect(server.port);
@@ -606,6 +609,32 @@ export function frontSuite(kind: "fast" | "edge"): void {
     await options.send(`OPTIONS * HTTP/1.1\r\n${HOST}\r\n`);
     await options.until(/ok$/);
     assert.equal(facts.at(-1)!.path, "/*");
+  });
+
+  test("HTTP-05 HTTP-37 a target, host or version of which no request can be made is refused", async () => {
+    await using server = await startTestFront(kind, (req) => new Response(new URL(req.url).host));
+    const ask = async (line: string, host = "example.org") => {
+      using client = await RawClient.connect(server.port);
+      await client.send(`${line}\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      return await client.end();
+    };
+    for (const host of ["a:99999", "1.2.3.999", "xn--a", "user@b"]) {
+      assert.match(await ask("GET / HTTP/1.1", host), /^HTTP\/1\.1 400 /, host);
+      assert.match(await ask(`GET http://${host}/ HTTP/1.1`), /^HTTP\/1\.1 400 /, host);
+      assert.match(await ask(`GET http://${host} HTTP/1.1`), /^HTTP\/1\.1 400 /, host);
+    }
+    assert.match(await ask("GET http://a HTTP/1.1"), /^HTTP\/1\.1 200 [^]*a$/);
+    assert.match(
+      await ask("GET http://a:99999/ HTTP/1.1"),
+      /^HTTP\/1\.1 400 /,
+      "after one without a path",
+    );
+    assert.match(await ask("GET ftp://a/x HTTP/1.1"), /^HTTP\/1\.1 400 /);
+    for (const version of ["HTTP/2.0", "HTTP/0.9", "HTTP/3.0"]) {
+      assert.match(await ask(`GET / ${version}`), /^HTTP\/1\.1 400 /, version);
+    }
+    assert.match(await ask("GET / HTTP/1.1"), /^HTTP\/1\.1 200 [^]*example\.org$/);
+    assert.ok(!server.log.lines.some((line) => line.includes("TypeError")));
   });
 
   test("HTTP-18 the request is one that web code takes for real", async () => {

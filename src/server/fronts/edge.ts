@@ -296,7 +296,7 @@ class EdgeFront implements Front {
       out.destroy();
       return;
     }
-    if (incoming.httpVersionMajor !== 2) {
+    if (!isOverHttp2(incoming)) {
       if (connection.exchanges.length === 0 && connection.waiting.length === 0) {
         this.#handle(incoming, out, connection, isContinueExpected);
       } else {
@@ -308,7 +308,7 @@ class EdgeFront implements Front {
     } else if (connection.working < MAX_WORKING) {
       this.#handle(incoming, out, connection, isContinueExpected);
     } else {
-      (incoming as Http2ServerRequest).stream.close(REFUSED_STREAM);
+      incoming.stream.close(REFUSED_STREAM);
     }
   }
 
@@ -329,10 +329,8 @@ class EdgeFront implements Front {
     connection: EdgeConnection,
     isContinueExpected: boolean,
   ): void {
-    const isHttp2 = incoming.httpVersionMajor === 2;
-    const parsed = isHttp2
-      ? this.#checkHttp2(incoming as Http2ServerRequest)
-      : checkHttp1(incoming as IncomingMessage);
+    const isHttp2 = isOverHttp2(incoming);
+    const parsed = isHttp2 ? this.#checkHttp2(incoming) : checkHttp1(incoming);
     if (typeof parsed.status === "number") {
       this.#refuse(incoming, out, connection, parsed);
       return;
@@ -842,8 +840,13 @@ async function createNodeServer({ limits, tls }: FrontOptions): Promise<NodeServ
 }
 
 function connectionOf(incoming: Incoming): EdgeConnection | undefined {
-  if (incoming.httpVersionMajor !== 2) return (incoming.socket as Tracked)[CONNECTION];
-  return ((incoming as Http2ServerRequest).stream.session as Tracked | undefined)?.[CONNECTION];
+  if (!isOverHttp2(incoming)) return (incoming.socket as Tracked)[CONNECTION];
+  return (incoming.stream.session as Tracked | undefined)?.[CONNECTION];
+}
+
+/** Told by what made it: a client that speaks HTTP/1 may name any version. */
+function isOverHttp2(incoming: Incoming): incoming is Http2ServerRequest {
+  return "stream" in incoming;
 }
 
 function peerOf(socket: { remoteAddress?: string; remotePort?: number }): string {
@@ -859,7 +862,8 @@ function hasBody({ headers, stream }: Incoming & { stream?: unknown }, isHttp2: 
 let knownHost = "localhost";
 
 function checkHttp1(incoming: IncomingMessage): Refusal | Target {
-  const { httpVersionMinor, method, rawHeaders, url = "" } = incoming;
+  const { httpVersionMajor, httpVersionMinor, method, rawHeaders, url = "" } = incoming;
+  if (httpVersionMajor !== 1) return MALFORMED;
   if (!isAllowedMethod(method ?? "")) return BAD_METHOD;
   if (rawHeaders.length > 2 * MAX_HEADER_PAIRS) return HEADER_TOO_LARGE;
   let host: string | undefined;

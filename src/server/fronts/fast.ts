@@ -33,6 +33,7 @@ import {
   BAD_METHOD,
   isAllowedMethod,
   isHost,
+  MALFORMED,
   NO_TUNNEL,
   ownHeaders,
   plainAddress,
@@ -109,6 +110,8 @@ class FastFront implements Front {
   readonly #hostless: Hostless;
   readonly #traced = new WeakSet<Error>();
   #knownHost = "localhost";
+  /** Beginning of an address that was found to be in order, up to the slash of its path. */
+  #knownOrigin = "http://localhost/";
   readonly #running = new LiveList<LateAnswer>();
   readonly #uploads = new Uploads();
   #streaming = 0;
@@ -211,6 +214,12 @@ class FastFront implements Front {
       if (!isAllowedMethod(method)) {
         return this.#refuse(req, info, method === "CONNECT" ? NO_TUNNEL : BAD_METHOD);
       }
+    }
+    const { url } = req;
+    if (!url.startsWith(this.#knownOrigin)) {
+      const origin = originOf(url);
+      if (origin === undefined) return this.#refuse(req, info, MALFORMED);
+      if (origin.endsWith("/")) this.#knownOrigin = origin;
     }
     const ctx = new FastContext(this.#share, req, info, host);
     // A Request never shows the body of the other two.
@@ -466,6 +475,15 @@ function hostless(scheme: string, hostname: string, port: number): Hostless {
     isCertain,
     prefixes: hosts.flatMap((host) => [`${scheme}://${host}:${port}/`, `${scheme}://${host}/`]),
   };
+}
+
+/**
+ * Beginning of an address up to the slash of its path, if there is one. A client may send a whole
+ * address in place of a path, and over HTTP/2 any authority: `undefined` where that names no host.
+ */
+function originOf(url: string): string | undefined {
+  const [origin, authority] = /^https?:\/\/([^/?#]*)(?:\/|$)/i.exec(url) ?? [];
+  return authority !== undefined && isHost(authority) ? origin : undefined;
 }
 
 /**

@@ -56,7 +56,7 @@ export class FastContext extends FrontContext {
 
   override get authority(): string {
     const { host, address, targetStart } = this;
-    const start = this.share.scheme.length + 3;
+    const start = authorityStart(address);
     // A target with a host of its own counts instead of the header.
     return host !== null && targetStart === start + host.length && address.startsWith(host, start)
       ? host
@@ -95,9 +95,14 @@ export class FastContext extends FrontContext {
 
   protected override get targetStart(): number {
     const url = this.#req.url;
-    const start = url.indexOf("/", this.share.scheme.length + 3);
+    const start = url.indexOf("/", authorityStart(url));
     return start === -1 ? url.length : start;
   }
+}
+
+/** Where the authority begins. The scheme of an address that the client has sent need not be ours. */
+function authorityStart(url: string): number {
+  return url.indexOf("//") + 2;
 }
 
 /** Connections known at once; beyond that the oldest are forgotten and would get a new number. */

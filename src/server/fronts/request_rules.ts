@@ -29,10 +29,22 @@ export function isAllowedMethod(method: string): boolean {
  */
 const HOST = /^(?:[A-Za-z0-9._~!$&'()*+,;=-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 
-/** True for a value that a `Host` header may have. An empty one names nothing and is refused. */
+/**
+ * True for a value that a `Host` header may have: one of which a URL can be made. An empty one names
+ * nothing and is refused.
+ */
 export function isHost(value: string): boolean {
-  return value.length <= 255 && HOST.test(value);
+  if (known.has(value)) return true;
+  if (value.length > 255 || !HOST.test(value) || !URL.canParse(`http://${value}/`)) return false;
+  // whoever makes up names only makes others be looked at once more
+  if (known.size >= MAX_KNOWN) known.clear();
+  known.add(value);
+  return true;
 }
+
+/** Hosts that were found to be in order: a service of several sees them by turns. */
+const known = new Set<string>();
+const MAX_KNOWN = 1000;
 
 /** Peer address without the prefix that IPv4 peers have on a socket of both families. */
 export function plainAddress(address: string): string {
