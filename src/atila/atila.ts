@@ -63,6 +63,7 @@ import {
   isAuthenticatedByGuard,
   METHODS,
   type Route,
+  type RouteFacts,
   type RouteOptions,
   shortPathOf,
 } from "./route.ts";
@@ -592,7 +593,11 @@ export class Atila extends AppFeatures implements MountedApp {
         case "redirect": {
           const query = ctx.query === "" ? "" : `?${ctx.query}`;
           const location = joinMount(mountPoint, encodeFixed(match.path)) + query;
-          return new Response(null, { status: 301, headers: { location } });
+          const response = new Response(null, { status: 301, headers: { location } });
+          // A page of another origin is only taken along if it may see where it is sent to.
+          const there = this.#router.find(match.path, req.method);
+          const facts = there.kind === "route" ? there.route.facts : undefined;
+          return this.markOrigin(response, headerOf(req, ctx, "origin"), facts);
         }
         default:
           return this.#refuse(req, ctx, new HttpError(404));
@@ -605,6 +610,7 @@ export class Atila extends AppFeatures implements MountedApp {
         req,
         ctx,
         new HttpError(415, `Expected a body of type ${contentTypes.join(" or ")}`),
+        route.facts,
       );
     }
     const was = new AtilaWas(this, ctx, { req, route, values });
@@ -640,15 +646,20 @@ export class Atila extends AppFeatures implements MountedApp {
     return METHODS.filter((method) => this.#router.find(below, method).kind === "route");
   }
 
-  #refuse(req: Request, ctx: RequestContext, error: HttpError): Response | Promise<Response> {
+  #refuse(
+    req: Request,
+    ctx: RequestContext,
+    error: HttpError,
+    facts?: RouteFacts,
+  ): Response | Promise<Response> {
     const was = new AtilaWas(this, ctx, { req, route: undefined, values: undefined });
     ctx.service = was;
     const response = runInContext(ctx, this.#refusal, was, error, undefined);
-    if (this.accessControlAllowOrigin === undefined) return response;
+    if ((facts?.origins ?? this.accessControlAllowOrigin) === undefined) return response;
     const origin = req.headers.get("origin");
     return isThenable(response)
-      ? response.then((res) => this.markOrigin(res, origin, undefined))
-      : this.markOrigin(response, origin, undefined);
+      ? response.then((res) => this.markOrigin(res, origin, facts))
+      : this.markOrigin(response, origin, facts);
   }
 
   /** The way of a request that needs no waiting: everything stays synchronous. */

@@ -102,6 +102,40 @@ Deno.test("COR-01 COR-02 lists of the app and of routes, with the headers that g
   );
 });
 
+Deno.test("COR-02 a page of another origin is told that the type of its body is refused", async () => {
+  const app = new Atila(here);
+  app.users = new Map([["kim", "secret"]]);
+  const options = { methods: ["POST"], contentTypes: ["application/json"] };
+  app.route("/", { ...options, accessControlAllowOrigin: [PAGE], authenticate: "basic" }, () => "");
+  app.route("/plain", options, () => "");
+  const client = app.makeClient();
+  const ask = async (path: string) => {
+    const { statusCode, headers } = await client.post(path, "text", { headers: { origin: PAGE } });
+    assert.equal(statusCode, 415);
+    return ["origin", "credentials"].map((name) => headers.get(`access-control-allow-${name}`));
+  };
+  assert.deepEqual(await ask("/"), [PAGE, "true"]);
+  assert.deepEqual(await ask("/plain"), [null, null]);
+});
+
+Deno.test("COR-02 ATL-14 the way to the path with its final slash is open to who may go it", async () => {
+  const app = new Atila(here);
+  app.route("/list/", { accessControlAllowOrigin: [PAGE] }, () => "in");
+  app.route("/plain/", () => "in");
+  const client = app.makeClient("/m/");
+  const ask = async (path: string, origin: string) => {
+    const { statusCode, headers } = await client.get(path, { headers: { origin } });
+    assert.deepEqual([statusCode, headers.get("location")], [301, `/m${path}/`]);
+    return [headers.get("access-control-allow-origin"), headers.get("vary")];
+  };
+  assert.deepEqual(await ask("/list", PAGE), [PAGE, "Origin"]);
+  assert.deepEqual(await ask("/list", "https://other.example"), [null, "Origin"]);
+  assert.deepEqual(await ask("/plain", PAGE), [null, null]);
+  app.accessControlAllowOrigin = ["*"];
+  assert.deepEqual(await ask("/plain", PAGE), ["*", "Origin"]);
+  assert.deepEqual(await ask("/list", PAGE), [PAGE, "Origin"]);
+});
+
 Deno.test("COR-03 COR-04 preflight: methods of the path, headers echoed, max age, 405", async () => {
   const app = new Atila(here);
   app.accessControlAllowOrigin = [PAGE];
