@@ -226,6 +226,7 @@ Deno.test("OPS-18 skitai client writes to standard output and serves nothing", a
       const [args, message] of [
         [["none.ts"], /neither exports an Atila app/],
         [["app.ts", "--export", "nobody"], /"nobody" is no Atila app/],
+        [["app.ts", "--point", "x"], /--point: "x" has no slash at its start/],
         [["broken.ts"], /broken on purpose/],
         [["gone.ts"], /gone\.ts/],
       ] as const

@@ -24,13 +24,16 @@ export interface DeclareOptions {
  * Declarations of the app a script exports, or of the Atila apps it mounts. Its `run` does nothing.
  *
  * @param report Told of what cannot be described.
- * @throws {ConfigError} when there is no Atila app in it; whatever the script throws.
+ * @throws {ConfigError} when there is no Atila app in it, or for a prefix that is none; whatever the script throws.
  */
 export async function declareClient(
   script: string,
   options: DeclareOptions,
   report: (problem: string) => void,
 ): Promise<string> {
+  if (options.point !== undefined && !options.point.startsWith("/")) {
+    throw new ConfigError("--point", `${JSON.stringify(options.point)} has no slash at its start`);
+  }
   const file = resolve(script);
   const module = await importWithoutRunning(pathToFileURL(file).href);
   const name = options.export;
