@@ -167,7 +167,7 @@ Deno.test("SRV-24 SRV-25 an overloaded worker is replaced, the other one stays",
     before: "setWorkerCriticalPoint({ cpuPercent: 20, continuous: 2, interval: 0.5 });",
   });
   const port = await service.port();
-  const burning = curl(port, "/burn?ms=15000", { seconds: 20 });
+  const burning = curl(port, "/burn?ms=60000", { seconds: 60 });
   await service.line(/worker #\d is replaced: critical point, \d+\.\d % of a processor/);
   await service.line(/average load of 2 worker\(s\): \d/);
   await until(
