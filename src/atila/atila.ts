@@ -38,6 +38,7 @@ import { AppFeatures } from "./features.ts";
 import {
   type BeforeHook,
   checkHook,
+  checkReturned,
   type FailedHook,
   isAnswer,
   type RequestHook,
@@ -728,6 +729,7 @@ export class Atila extends AppFeatures implements MountedApp {
           isJson: was.isBodyJson,
         });
         const body = yield route.run(was, args);
+        checkReturned(body);
         try {
           for (const hook of this.#hooks.finish) yield hook(was);
         } catch (error) {
@@ -872,14 +874,10 @@ export class Atila extends AppFeatures implements MountedApp {
         );
       }
     }
-    if (body === undefined || body === null) {
-      if (returned instanceof Reply && body === null) {
-        return new Response(null, initOf(state, undefined));
-      }
-      throw new TypeError(
-        "A handler returned nothing: return text, an empty one if there is nothing to say",
-      );
+    if (returned instanceof Reply && body === null) {
+      return new Response(null, initOf(state, undefined));
     }
+    checkReturned(body);
     if (state !== undefined && isBodyless(state.status.code)) {
       discard(was, body);
       return new Response(null, initOf(state, undefined));

@@ -87,6 +87,14 @@ export function isAnswer(value: unknown): boolean {
   return value !== null && value !== undefined;
 }
 
+/** Refuses nothing as an answer, before hooks are told of a success. @throws {TypeError} */
+export function checkReturned(value: unknown): void {
+  if (isAnswer(value)) return;
+  throw new TypeError(
+    "A handler returned nothing: return text, an empty one if there is nothing to say",
+  );
+}
+
 /** A guard that leaves the type of what it wraps as it is. */
 // deno-lint-ignore no-explicit-any -- any handler
 export type TransparentGuard = <H extends (was: any, ...args: any[]) => unknown>(next: H) => H;

@@ -11,6 +11,7 @@ import type { AppConfig } from "./config.ts";
 import {
   type BeforeHook,
   checkHook,
+  checkReturned,
   type FailedHook,
   isAnswer,
   type RequestHook,
@@ -230,6 +231,7 @@ export class Atilary {
         if (isAnswer(answer)) return answer;
       }
       const body = await next(was, args);
+      checkReturned(body);
       try {
         for (const hook of this.#finish) await hook(was);
       } catch (error) {

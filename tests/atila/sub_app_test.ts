@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import { Atila, Atilary, AtilaWas } from "../../src/atila/mod.ts";
+import { Atila, Atilary, AtilaWas, events } from "../../src/atila/mod.ts";
 import { HttpError } from "../../src/core/errors.ts";
 import { wac } from "../../src/was/wac.ts";
 
@@ -185,6 +185,43 @@ Deno.test("HOOK-21 the hooks of the app around those of the part around the hand
     "app failed",
     "app teardown",
   ]);
+});
+
+Deno.test("HOOK-02 HOOK-03 HOOK-21 EVT-05 a handler that returns nothing has failed, and only failed", async () => {
+  const calls: string[] = [];
+  const note = (call: string) => () => void calls.push(call);
+  const app = new Atila(import.meta.url);
+  app.finishRequest(note("finish"));
+  app.failedRequest(note("failed"));
+  app.on(events.requestSuccess, note("success"));
+  app.on(events.requestFailed, note("failure"));
+  const part = new Atilary();
+  part.finishRequest(note("part finish"));
+  part.failedRequest(note("part failed"));
+  part.teardownRequest(note("part teardown"));
+  for (const place of [app, part]) {
+    place.route("/nothing", (() => undefined) as never);
+    place.route("/later", (() => Promise.resolve(null)) as never);
+    place.route("/empty", () => "");
+    place.route("/status", (was) => was.response("204 No Content"));
+  }
+  app.mount(part, "/part");
+  const client = app.makeClient();
+  const ask = async (path: string) => {
+    calls.length = 0;
+    return [(await client.get(path)).statusCode, ...calls];
+  };
+  const failed = ["failure", "failed"];
+  const finished = ["success", "finish"];
+  for (const path of ["/nothing", "/later"]) {
+    assert.deepEqual(await ask(path), [500, ...failed]);
+    assert.deepEqual(await ask(`/part${path}`), [500, "part failed", "part teardown", ...failed]);
+  }
+  assert.deepEqual(await ask("/empty"), [200, ...finished]);
+  assert.deepEqual(await ask("/status"), [204, ...finished]);
+  for (const [path, status] of [["/part/empty", 200], ["/part/status", 204]] as const) {
+    assert.deepEqual(await ask(path), [status, "part finish", "part teardown", ...finished]);
+  }
 });
 
 Deno.test("HOOK-21 what a hook of a part returns is the response", async () => {
