@@ -187,7 +187,9 @@ await skitai.run({ port: ${ports[1]} });
     flags: ["--config", fileURLToPath(new URL("deno.json", ROOT))],
   });
   const ask = () => curl("-L", "--max-redirs", "2", `http://127.0.0.1:${ports[0]}/`);
-  await until(ask, (text) => text === "one", "the service answers");
+  // Its supervisor has a look at the files before it says so.
+  await service.line(/serving on /);
+  assert.equal(await ask(), "one");
   const answers = new Set<string>();
   await version("two");
   await until(
