@@ -7,6 +7,7 @@
 import type { MountedApp } from "../core/app.ts";
 import { type Completion, createContext } from "../core/context.ts";
 import { isPlainObject } from "../core/plain_object.ts";
+import { reasonOf } from "../core/status.ts";
 
 /** An answer, read completely. */
 export interface AppAnswer {
@@ -96,7 +97,8 @@ export class AppClient {
     );
     return {
       statusCode: response.status,
-      reason: response.statusText,
+      // A server sends the usual one where the app gives none.
+      reason: response.statusText || reasonOf(response.status),
       headers: response.headers,
       content,
       text,

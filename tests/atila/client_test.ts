@@ -33,6 +33,19 @@ Deno.test("TST-08 the in-process client sends every method without a network", a
   assert.deepEqual([text.statusCode, text.text, text.data], [200, "plain", "plain"]);
 });
 
+Deno.test("TST-08 an answer of the in-process client has a reason, as one over a network has", async () => {
+  const app = new Atila(import.meta.url);
+  app.route("/text", () => "x");
+  app.route("/stream", () => ["x"]);
+  app.route("/data", (was) => was.response.API({}));
+  app.route("/own", (was) => was.response("201 Just Made", "x"));
+  const client = app.makeClient();
+  const reasons = ["/text", "/stream", "/data", "/own", "/none"].map(async (path) =>
+    (await client.get(path)).reason
+  );
+  assert.deepEqual(await Promise.all(reasons), ["OK", "OK", "OK", "Just Made", "Not Found"]);
+});
+
 Deno.test("TST-08 HTTP-33 the in-process client sends no body for HEAD, and closes what makes it", async () => {
   const app = new Atila(import.meta.url);
   let closed = 0;
