@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { Atila } from "../../src/atila/mod.ts";
+import { Atila, type UserRecord } from "../../src/atila/mod.ts";
 import { DigestAuthority } from "../../src/atila/auth/digest.ts";
 import { NonceTable } from "../../src/store/nonce_table.ts";
 import { parseParameters } from "../../src/atila/auth/authorization_header.ts";
@@ -313,6 +313,22 @@ Deno.test("AUTH-06 everything of the answer is checked", async () => {
     200,
     "names in UTF-8",
   );
+});
+
+Deno.test("AUTH-06 AUTH-08 a realm beyond ASCII is one that clients can answer", async () => {
+  const app = new Atila(here);
+  app.users = new Map<string, UserRecord>([
+    ["kim", "secret"],
+    ["lee", [sha256('lee:Büro 漢 "7":secret'), true]],
+  ]);
+  app.authenticate = "digest";
+  app.realm = 'Büro 漢 "7"';
+  app.route("/", (was) => was.request.user!.realm!);
+  await using server = serve(app);
+  for (const name of ["kim", "lee"]) {
+    assert.equal(await curl("--digest", "-u", `${name}:secret`, `${server.url}/`), app.realm);
+  }
+  assert.match(await curl("-i", "--digest", "-u", "kim:wrong", `${server.url}/`), /401/);
 });
 
 Deno.test("AUTH-06 an empty query is the same target with and without its question mark", async () => {

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { nodeCrypto } from "../../core/node_builtins.ts";
+import { nodeBuffer, nodeCrypto } from "../../core/node_builtins.ts";
 import type { NonceTable } from "../../store/nonce_table.ts";
 import { parseParameters, quoted } from "./authorization_header.ts";
 import { equalSecrets } from "./constant_time.ts";
@@ -63,7 +63,9 @@ export class DigestAuthority {
     const nonce = this.#nonce();
     const opaque = opaqueOf(realm);
     return this.#options.algorithms.map((algorithm) =>
-      `Digest realm=${quoted(realm)}, qop="auth", algorithm=${algorithm}, nonce="${nonce}", ` +
+      `Digest realm=${
+        quoted(bytesOf(realm))
+      }, qop="auth", algorithm=${algorithm}, nonce="${nonce}", ` +
       `opaque="${opaque}", charset=UTF-8${stale ? ", stale=true" : ""}`
     );
   }
@@ -88,7 +90,7 @@ export class DigestAuthority {
       name === undefined || nonce === undefined || uri === undefined || response === undefined ||
       nc === undefined || !/^[0-9a-f]{8}$/i.test(nc) || cnonce === undefined ||
       algorithm === undefined || given!.get("qop") !== "auth" ||
-      given!.get("realm") !== realm || given!.get("opaque") !== opaqueOf(realm) ||
+      decodeUtf8(given!.get("realm") ?? "") !== realm || given!.get("opaque") !== opaqueOf(realm) ||
       targetOf(uri) !== request.target
     ) return REFUSED;
 
@@ -168,7 +170,7 @@ function nameOf(given: ReadonlyMap<string, string>): string | undefined {
   const plain = given.get("username");
   const extended = given.get("username*");
   if (given.get("userhash")?.toLowerCase() === "true") return undefined;
-  if (extended === undefined) return plain === undefined ? undefined : decodeName(plain);
+  if (extended === undefined) return plain === undefined ? undefined : decodeUtf8(plain);
   const encoded = /^utf-8'[\w-]*'(.*)$/i.exec(extended)?.[1];
   if (encoded === undefined || plain !== undefined) return undefined;
   try {
@@ -179,14 +181,19 @@ function nameOf(given: ReadonlyMap<string, string>): string | undefined {
   }
 }
 
+/** Text as its bytes in UTF-8 are written into a header: clients hash a realm as they got it. */
+function bytesOf(text: string): string {
+  return nodeBuffer().from(text).toString("latin1");
+}
+
 /** Header bytes arrive as Latin-1; clients that were told so send UTF-8. */
-function decodeName(name: string): string {
-  if (!/[\x80-\xff]/.test(name)) return name;
+function decodeUtf8(text: string): string {
+  if (!/[\x80-\xff]/.test(text)) return text;
   try {
     return new TextDecoder("utf-8", { fatal: true })
-      .decode(Uint8Array.from(name, (character) => character.charCodeAt(0)));
+      .decode(Uint8Array.from(text, (character) => character.charCodeAt(0)));
   } catch {
     // Not UTF-8: it is what it looks like.
-    return name;
+    return text;
   }
 }
