@@ -180,7 +180,8 @@ export class PostgresqlClient implements Client {
           this.#texts.set(key, text);
         }
       }
-      const values = valuesOf(text, params);
+      // a copy: it may have to wait, and the caller go on to put others there
+      const values = listOf(valuesOf(text, params));
       checkValues(values);
       return { text, values };
     });
@@ -378,6 +379,11 @@ export class PostgresqlClient implements Client {
 }
 
 const numbered = (n: number): string => `$${n}`;
+
+/** A copy of a list, and of the lists in it. */
+function listOf(values: readonly unknown[]): unknown[] {
+  return values.map((value) => Array.isArray(value) ? listOf(value) : value);
+}
 
 /** Whether a statement is known to read only, and not to hold up others for long. */
 function isShort({ text, values }: Step): boolean {

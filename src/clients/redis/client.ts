@@ -24,8 +24,9 @@ import {
   poolKey,
 } from "../database.ts";
 import { SharedOpening } from "../shared_opening.ts";
-import { blocks, checkCommand, readsOnly, type RedisCommand } from "./commands.ts";
-import { LostConnectionError, RedisConnection } from "./connection.ts";
+import { encodeCommand, type RespPart } from "../../wire/resp.ts";
+import { blocks, checkCommand, partsOf, readsOnly, type RedisCommand } from "./commands.ts";
+import { encodeTransaction, LostConnectionError, RedisConnection } from "./connection.ts";
 
 /** Options of a {@link RedisClient}. */
 export interface RedisClientOptions {
@@ -99,15 +100,18 @@ export class RedisClient implements Client {
     command: RedisCommand,
     signal: StopSignal,
   ): Promise<Outcome> {
+    let pieces: RespPart[];
     try {
       checkCommand(command);
+      // now: it may have to wait, and the caller go on to change what he gave
+      pieces = encodeCommand(partsOf(command));
     } catch (error) {
       return Promise.resolve(failure(target, error, signal));
     }
     const server = this.#serverOf(target);
-    if (blocks(command)) return this.#alone(target, server, command, signal);
+    if (blocks(command)) return this.#alone(target, server, command, pieces, signal);
     return this.#shared(target, server, signal, readsOnly(command), (connection) => {
-      return connection.run(command, signal);
+      return connection.run(command, signal, pieces);
     });
   }
 
@@ -117,6 +121,7 @@ export class RedisClient implements Client {
     commands: readonly RedisCommand[],
     signal: StopSignal,
   ): Promise<Outcome> {
+    let pieces: RespPart[];
     try {
       if (!Array.isArray(commands) || commands.length === 0) {
         throw new TypeError("Cannot send an empty list of commands");
@@ -125,12 +130,13 @@ export class RedisClient implements Client {
         if (!Array.isArray(command)) throw new TypeError("Cannot send a command that is no list");
         checkCommand(command as unknown as RedisCommand);
       }
+      pieces = encodeTransaction(commands);
     } catch (error) {
       return failure(target, error, signal);
     }
     const reads = commands.every(readsOnly);
     return await this.#shared(target, this.#serverOf(target), signal, reads, (connection) => {
-      return connection.transaction(commands, signal);
+      return connection.transaction(commands, signal, pieces);
     });
   }
 
@@ -289,6 +295,7 @@ export class RedisClient implements Client {
     target: DatabaseTarget,
     server: RedisServer,
     command: RedisCommand,
+    pieces: readonly RespPart[],
     signal: StopSignal,
   ): Promise<Outcome> {
     let connection: RedisConnection;
@@ -312,7 +319,7 @@ export class RedisClient implements Client {
       return failure(target, error, signal, true);
     }
     try {
-      return answered(target, await connection.run(command, signal));
+      return answered(target, await connection.run(command, signal, pieces));
     } catch (error) {
       // the server would go on waiting, and take what others are to have
       if (signal.aborted) connection.close();

@@ -196,13 +196,18 @@ export class RedisConnection implements Poolable {
   /**
    * Sends a command.
    *
+   * @param pieces What goes to the server, where the command was encoded before. Default: it is now.
+   *
    * @throws {RangeError} when it is longer than a text can be. @throws {LostConnectionError} when the connection ended before the answer. @throws what the
    * server says. @throws the signal's reason; the answer is dropped when it comes.
    */
-  run(command: RedisCommand, signal: StopSignal): Promise<unknown> {
-    let pieces: RespPart[];
+  run(
+    command: RedisCommand,
+    signal: StopSignal,
+    pieces?: readonly RespPart[],
+  ): Promise<unknown> {
     try {
-      pieces = encodeCommand(partsOf(command));
+      pieces ??= encodeCommand(partsOf(command));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -226,13 +231,16 @@ export class RedisConnection implements Poolable {
   /**
    * Runs commands as a transaction.
    *
+   * @param pieces What {@link encodeTransaction} has made of them.
+   *
    * @throws what the server says of the first that failed; the others have been run all the same,
    * unless it refused the transaction as a whole.
    */
-  async transaction(commands: readonly RedisCommand[], signal: StopSignal): Promise<unknown[]> {
-    const pieces = encodeCommand(["multi"]);
-    for (const command of commands) pieces.push(...encodeCommand(partsOf(command)));
-    pieces.push(...encodeCommand(["exec"]));
+  async transaction(
+    commands: readonly RedisCommand[],
+    signal: StopSignal,
+    pieces: readonly RespPart[],
+  ): Promise<unknown[]> {
     const before = commands.length + 1;
     const replies = await this.#ask(pieces, undefined, before, signal) as RespReply[] | null;
     if (replies === null) throw new Error("The transaction was given up by the server");
@@ -371,6 +379,14 @@ export class RedisConnection implements Poolable {
       { alias, member: node, cause },
     );
   }
+}
+
+/** Commands as they are sent, as a transaction. @throws {RangeError} when they are too long. */
+export function encodeTransaction(commands: readonly RedisCommand[]): RespPart[] {
+  const pieces = encodeCommand(["multi"]);
+  for (const command of commands) pieces.push(...encodeCommand(partsOf(command)));
+  pieces.push(...encodeCommand(["exec"]));
+  return pieces;
 }
 
 /** Whether the server says that this user may not send a command. */

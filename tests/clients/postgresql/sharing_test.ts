@@ -121,15 +121,22 @@ Deno.test({
     });
 
     await t.step("values are those of the call, whatever the caller does with them", async () => {
-      const sql = "select $1::int as n";
-      await warm(sql, 0);
-      const params = [0];
-      const asked = [1, 2, 3].map((n) => {
-        params[0] = n;
-        return client.send(target, { sql, params }, [], AbortSignal.timeout(20_000));
-      });
-      const found = (await Promise.all(asked)).map(({ data }) => (data as { n: number }[])[0]!.n);
-      deepEqual(found, [1, 2, 3]);
+      const short = "select $1::int as n, $2::int[] as l";
+      await warm(short, 0, [0]);
+      for (const sql of [short, "select $1::int as n, $2::int[] as l, pg_sleep(0.03)::text"]) {
+        // where it is not known as a short one, each waits for the one before
+        const list = [0];
+        const params = [0, list];
+        const asked = [1, 2, 3].map((n) => {
+          params[0] = list[0] = n;
+          return client.send(target, { sql, params }, [], AbortSignal.timeout(20_000));
+        });
+        const found = (await Promise.all(asked)).map(({ data }) => {
+          const [{ n, l }] = data as [{ n: number; l: number[] }];
+          return [n, l];
+        });
+        deepEqual(found, [[1, [1]], [2, [2]], [3, [3]]]);
+      }
     });
 
     await t.step("one that writes gets its turn among many that read", async () => {
