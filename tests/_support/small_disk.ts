@@ -38,7 +38,8 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!await run("umount", this.path)) throw new Error(`Cannot unmount ${this.path}`);
+    // a program that is being started has, until it runs, all files open that were open here
+    if (!await run("umount", "-l", this.path)) throw new Error(`Cannot unmount ${this.path}`);
     await Deno.remove(this.path);
   }
 }
