@@ -228,8 +228,12 @@ class Rewriter {
 
   #emitTag(kind: Kind, content: string, from = this.#at): void {
     if (kind === "comment") {
-      // Only its line breaks are kept, and they print nothing.
-      this.#out += INNER_TAGS.commentStart + content.replace(/[^\n]/g, "") + INNER_TAGS.commentEnd;
+      // Its line breaks are kept, which print nothing, and hyphens, which cut the blanks beside it.
+      const before = content.startsWith("-") ? "-" : "";
+      const after = content.length > 1 && content.endsWith("-") ? "-" : "";
+      // The blank keeps a hyphen on one side from being one on the other.
+      const inside = `${before} ${content.replace(/[^\n]/g, "")}${after}`;
+      this.#out += INNER_TAGS.commentStart + inside + INNER_TAGS.commentEnd;
       return;
     }
     const raw = kind === "block" ? /^-?\s*(raw|verbatim)\s*-?$/.exec(content)?.[1] : undefined;

@@ -139,6 +139,24 @@ Deno.test("TPL-05 a mark that is off is free, comments may be those of HTML", as
   assert.equal(await render("<!-- {{ a }}\n-->{{ a }}", { commentStart: "<!--" }, values), "1");
 });
 
+Deno.test("TPL-05 TPL-04 hyphens in a comment cut the blanks beside it", async () => {
+  for (
+    const [text, expected] of [
+      ["a [#- - b - -#]\n c", "ac"],
+      ["a [#- b\n#] c", "a c"],
+      ["a [# b -#] c", "a c"],
+      ["a [#-#] c", "a c"],
+      ["a [# - b - #] c", "a  c"],
+      ["a\n[# b\n-#]\n\n{{ [[ nope() ]]", /t\.html, line 5: TypeError: Cannot call nope/],
+    ] as const
+  ) {
+    const overlay = { variableStart: "[[", commentStart: "[#" };
+    const page = render(text, overlay);
+    if (typeof expected === "string") assert.equal(await page, expected, text);
+    else await assert.rejects(page, expected);
+  }
+});
+
 Deno.test("TPL-05 what looks like a comment inside of quotes of a line statement is none", async () => {
   assert.equal(
     await render(`% set a = 'x %% y'  %% it's one\n{{ a }}|{{ b }}\n% set b = "\\"%%"\n`, {}),
