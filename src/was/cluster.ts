@@ -119,6 +119,8 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   readonly #listeners = new Map<string, Set<(data: unknown) => void>>();
   /** Last values seen in Redis, so that what has changed meanwhile is noticed. */
   readonly #seen = new Map<string, string>();
+  /** Last values of states this worker has heard of or set, while others may have heard more. */
+  readonly #states = new Map<string, number>();
   /** Assignments of this worker that have not come back from Redis yet. */
   readonly #pending = new Map<string, number>();
   readonly #counts = new Map<string, { count: number; until: number }>();
@@ -184,6 +186,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
   /** A global state was set here. @internal */
   assigned(key: string, value: number): void {
     const time = Date.now();
+    this.#states.set(key, value);
     if (!this.isUp) {
       sharedState().raise(unsentName(stateName(key)), time);
       return;
@@ -371,14 +374,17 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
     if (agreed === undefined) {
       // lost again: the next time, then
       if (setAt !== undefined) state.raise(unsentName(stateName(key)), setAt);
+      if (!this.#states.has(key)) this.#states.set(key, own);
       return;
     }
     const value = Number(agreed.slice(0, agreed.indexOf("@")));
-    if (value !== own) {
-      state.set(stateName(key), value);
+    if (value !== own) state.set(stateName(key), value);
+    else if (setAt !== undefined) await this.#sendState(key, value);
+    const heard = this.#states.get(key);
+    this.#states.set(key, value);
+    // another worker of this engine may have agreed first
+    if (value !== own || heard !== undefined && value !== heard) {
       wac.broadcast?.(undefined, key, [value]);
-    } else if (setAt !== undefined) {
-      await this.#sendState(key, value);
     }
   }
 
@@ -439,6 +445,7 @@ export class ClusterMember implements SharedLink, AsyncDisposable {
         const { key, value, engine, worker } = message;
         const pending = state.get(pendingName(key));
         if (pending === undefined) return;
+        this.#states.set(key, value);
         // all machines see messages in the same order; those before one's own do not count any more
         if (pending > 0) {
           if (worker === this.#worker) this.#expect(key, -1);
