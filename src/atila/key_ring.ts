@@ -25,20 +25,25 @@ export class KeyRing {
   readonly keys: readonly string[];
   #sealers = new Map<string, Sealer>();
 
-  /** Checks the keys. @throws {ConfigError} for one that is missing, too short, or given twice. */
-  constructor(keys: SecureKey) {
+  /**
+   * Checks the keys. `where` is what they are of, and begins the message of the error.
+   *
+   * @throws {ConfigError} for one that is missing, too short, or given twice.
+   */
+  constructor(keys: SecureKey, where: string = WHERE) {
+    const how = where === WHERE ? `${MAKE}, ${SET}` : MAKE;
     const all = Array.isArray(keys) ? [...keys] : [keys];
-    if (all.length === 0) throw new ConfigError(WHERE, `there is no key in the list. ${HOW}`);
+    if (all.length === 0) throw new ConfigError(where, `there is no key in the list. ${how}`);
     all.forEach((key, i) => {
       const which = all.length === 1 ? "the key" : `key ${i + 1} of ${all.length}`;
-      if (typeof key !== "string") throw new ConfigError(WHERE, `${which} is not text. ${HOW}`);
+      if (typeof key !== "string") throw new ConfigError(where, `${which} is not text. ${how}`);
       if (key.length < MIN_KEY_LENGTH) {
         throw new ConfigError(
-          WHERE,
-          `${which} has ${key.length} characters, at least ${MIN_KEY_LENGTH} are needed. ${HOW}`,
+          where,
+          `${which} has ${key.length} characters, at least ${MIN_KEY_LENGTH} are needed. ${how}`,
         );
       }
-      if (all.indexOf(key) !== i) throw new ConfigError(WHERE, `${which} is there twice`);
+      if (all.indexOf(key) !== i) throw new ConfigError(where, `${which} is there twice`);
     });
     this.keys = all;
   }
@@ -65,8 +70,8 @@ export class KeyRing {
   }
 }
 
-const HOW = `Make one with "openssl rand -base64 32", keep it out of the code, and set it with ` +
-  `app.securekey = Deno.env.get("SECUREKEY")`;
+const MAKE = 'Make one with "openssl rand -base64 32", keep it out of the code';
+const SET = 'and set it with app.securekey = Deno.env.get("SECUREKEY")';
 
 /** What has keys: an app. */
 export interface KeyOwner {
@@ -84,7 +89,7 @@ const rings = new WeakMap<KeyOwner, KeyRing>();
 export function ringOf(owner: KeyOwner, what: string): KeyRing {
   const { securekey } = owner;
   if (securekey === undefined || securekey === "") {
-    throw new ConfigError(WHERE, `${what} need a key and there is none. ${HOW}`);
+    throw new ConfigError(WHERE, `${what} need a key and there is none. ${MAKE}, ${SET}`);
   }
   let ring = rings.get(owner);
   if (ring === undefined || !isSame(ring.keys, securekey)) {
@@ -109,7 +114,7 @@ export function ringFor(key: SecureKey): KeyRing {
   const name = typeof key === "string" ? key : key.join("\0");
   let ring = others.get(name);
   if (ring === undefined) {
-    ring = new KeyRing(key);
+    ring = new KeyRing(key, "mount(name, key)");
     if (others.size >= MAX_SEALERS) others.clear();
     others.set(name, ring);
   }
