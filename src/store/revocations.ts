@@ -88,8 +88,8 @@ export class Revocations {
    * @param until Seconds since 1970 when it would have ended anyway.
    */
   revoke(id: string, until: number): void {
-    const end = Math.ceil(until);
-    if (end <= Date.now() / 1000) return;
+    const end = endOf(until);
+    if (!(end > Date.now() / 1000)) return;
     const [a, b, c] = hashOf(id);
     this.#add(a, b, c, end);
     this.#keep(a, b, c, end);
@@ -143,10 +143,11 @@ export class Revocations {
     if (words === undefined || !Number.isSafeInteger(until)) {
       throw new TypeError(`Cannot take over ${JSON.stringify([mark, until])} as a revocation`);
     }
-    if (until <= Date.now() / 1000) return;
+    const end = endOf(until);
+    if (end <= Date.now() / 1000) return;
     const [a, b, c] = words;
     // whichever worker hears of it first keeps it for all
-    if (this.#add(a, b, c, until)) this.#keep(a, b, c, until);
+    if (this.#add(a, b, c, end)) this.#keep(a, b, c, end);
   }
 
   /** Marks of all that are in force, each with its end. */
@@ -306,6 +307,14 @@ export class Revocations {
 
 /** Says that an entry is being written: an end nobody waits for. */
 const BUSY = 0x7fffffff;
+
+/**
+ * Whole seconds, and no later than the memory can say: a file for the day of an `exp` in milliseconds
+ * would have a name that is never read again.
+ */
+function endOf(until: number): number {
+  return Math.min(Math.ceil(until), EPOCH + BUSY - 1);
+}
 
 /** One that is to be kept. */
 interface Entry {

@@ -780,6 +780,27 @@ Deno.test("SES-06 TOK-06 revocations hold until what they end would have ended a
   assert.equal(revocations.dropped, 0);
 });
 
+Deno.test("TOK-06 TOK-07 what would have ended in a far future stays revoked after a restart", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const first = new Revocations({ directory });
+    // A JWT whose end was meant in milliseconds, for one.
+    const ends = { ms: Date.now(), huge: 1e300, never: Infinity, today: Date.now() / 1000 + 100 };
+    for (const [id, until] of Object.entries(ends)) first.revoke(id, until);
+    first.revoke("none", NaN);
+    await first.settle();
+    const next = new Revocations({ directory });
+    for (const id of Object.keys(ends)) {
+      assert.ok(first.isRevoked(id), id);
+      assert.ok(next.isRevoked(id), `${id} after a restart`);
+    }
+    assert.ok(!next.isRevoked("none"));
+    for (const { name } of Deno.readDirSync(directory)) assert.match(name, /^\d{5}$/);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("SES-06 TOK-06 revocations outlive the engine, and reach one that runs beside it", async () => {
   using clock = new StoppedClock();
   const directory = `${await Deno.makeTempDir()}/revocations`;
