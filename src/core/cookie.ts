@@ -27,7 +27,8 @@ export interface SetCookieParts {
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** What may stand in a value as it is, and is read back the same: no blank, quote, comma, semicolon, `%`. */
 const PLAIN_VALUE = /^[!#$&'()*+\-./0-9:<=>?@A-Z[\]^_`a-z{|}~]*$/;
-const PATH = /^[\x20-\x3a\x3c-\x7e]*$/;
+/** Of one without its first slash browsers make a path of their own. */
+const PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/;
 const DOMAIN =
   /^\.?[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/i;
 const SAME_SITE = { strict: "Strict", lax: "Lax", none: "None" } as const;
@@ -94,7 +95,11 @@ export function formatSetCookie(cookie: SetCookieParts): string {
   }
   if (path !== undefined) {
     if (!PATH.test(path)) {
-      throw new TypeError(`Cannot send cookie ${name}: its path is ${show(path)}`);
+      throw new TypeError(
+        `Cannot send cookie ${name}: its path is ${
+          show(path)
+        }, expected a slash and printable ASCII`,
+      );
     }
     line += `; Path=${path}`;
   }

@@ -158,6 +158,11 @@ Deno.test("CKY-02 what cannot be sent is refused with its name", async () => {
   const refused: [(was: AtilaWas) => void, RegExp][] = [
     [(was) => was.cookie.set("a b", "1"), /name/],
     [(was) => was.cookie.set("a", "1", { path: "/\r\nX: y" }), /path/],
+    [
+      (was) => was.cookie.set("a", "1", { path: "x" }),
+      /cookie a: its path is "x", expected a slash/,
+    ],
+    [(was) => was.cookie.set("a", "1", { path: "" }), /path is "", expected a slash/],
     [(was) => was.cookie.set("a", "1", { domain: "a;b" }), /domain/],
     [(was) => was.cookie.set("a", undefined as never), /cookie a to a value of type undefined/],
     [(was) => was.cookie.set("a", "1", { expires: "soon" as never }), /expires is "soon"/],
