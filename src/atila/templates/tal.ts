@@ -340,12 +340,23 @@ class Translator {
       default:
         if (rest!.trim() === "") throw this.#error("an expression is empty", at);
         if (rest!.trim() === "nothing") return "none";
+        if (rest!.trim() === "default") {
+          throw this.#error("default is not supported; write a condition", at);
+        }
         return rest!.trim().replace(/\s+/g, " ")
           .replace(
             /\brepeat(?:\.|\[['"])([A-Za-z_]\w*)(?:['"]\])?\.(\w+)\b/g,
-            (_, name, member) => `repeat__${name}.${LOOP[member] ?? member}`,
+            (_, name, member) => `repeat__${name}.${this.#counter(name, member, at)}`,
           );
     }
+  }
+
+  /** A member of `repeat.item` as a member of Jinja's `loop`. */
+  #counter(name: string, member: string, at: number): string {
+    if (Object.hasOwn(LOOP, member)) return LOOP[member]!;
+    if (LOOP_MEMBERS.includes(member)) return member;
+    const known = [...new Set([...Object.keys(LOOP), ...LOOP_MEMBERS])].join(", ");
+    throw this.#error(`repeat.${name}.${member} is not known; known are ${known}`, at);
   }
 
   /** `string:Hello ${name}` as one expression. */
@@ -397,6 +408,17 @@ const LOOP: Readonly<Record<string, string>> = {
   start: "first",
   end: "last",
 };
+
+/** Members of Jinja's `loop` that are called the same here. */
+const LOOP_MEMBERS: readonly string[] = [
+  "index0",
+  "revindex",
+  "revindex0",
+  "first",
+  "last",
+  "length",
+  "cycle",
+];
 
 /** Statements separated by semicolons; two of them stand for one. */
 function parts(text: string | undefined): string[] {

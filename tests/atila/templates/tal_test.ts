@@ -109,6 +109,12 @@ Deno.test("TPL-10 errors name template and line", async () => {
       ["a\n${x", 2, /is not closed by/],
       ["<p\n  class='a'\n  tal:content='x'>\n</p>\n\n${nope()}", 6, /nope/],
       ["<p tal:content=''></p>", 1, /an expression is empty/],
+      ["\n<p tal:content='default'>kept?</p>", 2, /default is not supported; write a condition/],
+      [
+        "<p\n tal:repeat='i x'\n tal:attributes=\"class 'a' if repeat.i.odd else 'b'\"></p>",
+        1,
+        /repeat\.i\.odd is not known; known are index, number, start, end, .*length/,
+      ],
     ] as const
   ) {
     await assert.rejects(render(text), (error) => {
