@@ -8,7 +8,7 @@ import { until } from "../_support/service_process.ts";
 const SCRIPT = fileURLToPath(new URL("../_support/foreign_service.ts", import.meta.url));
 
 Deno.test("EXT-01 EXT-04 MNT-16 apps of other frameworks run unchanged", async (t) => {
-  await using client = await testClient(SCRIPT, freePort(), { startTimeoutMs: 30_000 });
+  await using client = await testClient(SCRIPT, freePort(), { startTimeoutMs: 60_000 });
   const { origin } = client;
 
   await t.step("EXT-01 Hono, h3, oak and a function answer at their full paths", async () => {
