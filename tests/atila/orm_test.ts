@@ -227,7 +227,7 @@ Deno.test({
       const count = async () => {
         const useCache = was.getlu("shop.models.User");
         const future = was.backend("@orm", { useCache }).execute("select count(*) n from users");
-        const { data } = await future.dispatch(5, { cache: 60 });
+        const { data } = await future.dispatch(20, { cache: 60 });
         return data[0]!.n;
       };
       await nextMillisecond();

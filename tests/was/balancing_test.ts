@@ -405,7 +405,7 @@ Deno.test({
     assert.equal([...results].length, 3);
     assert.match(results.at(1)!.error!.message, /127\.0\.0\.1:1/);
     assert.equal(all.status().repeats.retries, 0, "no failover between members");
-    const posted = await was.post.map<string>("@balanced/", { n: 1 }, { timeout: 5 });
+    const posted = await was.post.map<string>("@balanced/", { n: 1 }, { timeout: 20 });
     assert.deepEqual(posted.status, [3, 2, 3]);
     await assert.rejects(was.get.map("@balanced/").dispatchOrThrow("500 Bad"));
     assert.throws(() => was.get.map("http://a.test/"), /expected @alias/);

@@ -97,7 +97,7 @@ Deno.test({
 
       const direct = was.postgresql(`127.0.0.1:${server.port}`, database, [user, password]);
       assert.deepEqual((await direct.execute("select current_user u")).data, [{ u: user }]);
-      const whole = was.postgresql(server.member, { timeout: 5, meta: { a: 1 } });
+      const whole = was.postgresql(server.member, { timeout: 20, meta: { a: 1 } });
       const named = await whole.execute("select current_database() d");
       assert.deepEqual([named.data, named.meta], [[{ d: database }], { a: 1 }]);
       assert.ok(!named.url.includes(password));
@@ -366,7 +366,7 @@ Deno.test({
       for (const name of ["@dev", "@prod"]) {
         const calls: unknown[] = [];
         const db = was.backend(name, {
-          timeout: 5,
+          timeout: 20,
           meta: { name },
           useCache: false,
           filter: (result) =>
@@ -397,7 +397,7 @@ Deno.test({
       assert.equal((await docs.count("t")).data, 1);
       const http = was.backend<HttpBackend>("@web");
       assert.equal((await http.get("items", { a: 1 })).data, "/base/items?a=1");
-      const group = was.backend.map<HttpGroup>("@web", { timeout: 5 });
+      const group = was.backend.map<HttpGroup>("@web", { timeout: 20 });
       assert.deepEqual((await group.get("/items")).data, ["/base/items"]);
       assert.throws(() => was.backend("@socket"), /of type ws/);
       assert.throws(() => was.backend.map("@socket"), /of type ws/);
@@ -423,7 +423,7 @@ Deno.test({
       await db.execute("insert into t values (1, '2024-01-01T00:00:00Z')").wait();
       const count = (options = {}) =>
         was.backend("@kept", options).execute("select count(*) n, min(at) at from t where n < ?", 9)
-          .dispatch(5, { cache: 60 });
+          .dispatch(20, { cache: 60 });
       const first = (await count()).data[0]!;
       await db.execute("insert into t values (2)").wait();
       const kept = (await count()).data[0]!;
@@ -438,22 +438,22 @@ Deno.test({
 
       const cache = was.redis(redis.address);
       await cache.set("k", "old").wait();
-      assert.equal((await cache.get("k").dispatch(5, { cache: 60 })).data, "old");
+      assert.equal((await cache.get("k").dispatch(20, { cache: 60 })).data, "old");
       await cache.set("k", "new").wait();
       assert.equal((await cache.get("k")).data, "old");
       assert.equal((await was.redis(redis.address, { useCache: false }).get("k")).data, "new");
-      assert.equal((await cache.incr("n").dispatch(5, { cache: 60 })).data, 1);
+      assert.equal((await cache.incr("n").dispatch(20, { cache: 60 })).data, 1);
       assert.equal((await cache.incr("n")).data, 2, "what writes is never kept");
 
       const docs = was.mongodb(ferretdb.address, "shop");
       const { insertedIds: [id] } = await docs.insert("t", { n: 1 }).dataOrThrow();
-      const found = () => docs.find("t", { _id: id }).dispatch(5, { cache: 60 });
+      const found = () => docs.find("t", { _id: id }).dispatch(20, { cache: 60 });
       const [one] = (await found()).data;
       await docs.update("t", { _id: id }, { $set: { n: 2 } }).wait();
       const [again] = (await found()).data;
       assert.equal(again!.n, 1);
       assert.equal(String(again!._id), String(one!._id));
-      const [fresh] = (await docs.find("t", { _id: again!._id }).dispatch(5)).data;
+      const [fresh] = (await docs.find("t", { _id: again!._id }).dispatch(20)).data;
       assert.ok(fresh !== undefined, "an id out of a kept result can be asked with");
     });
   },

@@ -63,7 +63,7 @@ both(
     assert.throws(() => result.reraise(), driver);
     await assert.rejects(db.execute("select * from missing").wait(), driver);
     await assert.rejects(
-      db.execute("select * from missing").dispatch(5, { reraise: true }),
+      db.execute("select * from missing").dispatch(20, { reraise: true }),
       driver,
     );
     await assert.rejects(
@@ -135,7 +135,7 @@ both(
     const db = was.sqlite3(":memory:", {
       useCache: false,
       meta: { at: 1 },
-      timeout: 5,
+      timeout: 20,
       filter: (result) => void (result.data[0]!.n = 7),
       callback: [(result, extra) => calls.push([result.data, extra]), "x"],
     });

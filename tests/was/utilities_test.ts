@@ -110,14 +110,14 @@ Deno.test("RES-19 tasks are waited for together, with common options, as a list"
       was.get(backend.url),
       was.get(`${backend.url}?status=500`),
       was.get.map("@tasks/"),
-    ], 5);
+    ], 20);
     assert.equal(tasks.length, 3);
     assert.equal(tasks[1], tasks.at(-2));
     assert.equal([...tasks][2], tasks[2]);
     const [one, two, three] = await tasks;
     assert.deepEqual([one!.statusCode, two!.statusCode, three!.statusCode], [200, 500, [200]]);
     await assert.rejects(tasks.wait(), /answered 500/);
-    await tasks.wait(5, false);
+    await tasks.wait(20, false);
     await assert.rejects(tasks.fetch(), { status: 502 });
     const good = was.Tasks([was.get(backend.url), was.get(backend.url)], 10, { cache: 60 });
     assert.equal((await good.fetch()).length, 2);
@@ -125,7 +125,7 @@ Deno.test("RES-19 tasks are waited for together, with common options, as a list"
     assert.equal((await was.get(backend.url)).cached, true);
     assert.equal((await was.Tasks([was.get(backend.url)]).one() as unknown[]).length, 1);
     const late = was.Tasks([was.get("http://127.0.0.1:1/"), was.get(backend.url, { late: 1 })]);
-    assert.deepEqual((await late.dispatch(3)).map(({ status }) => status), [2, 3]);
+    assert.deepEqual((await late.dispatch(20)).map(({ status }) => status), [2, 3]);
     assert.throws(() => was.Tasks([1 as never]), /task 0: it is no future/);
   } finally {
     aliases.delete("@tasks");

@@ -32,8 +32,8 @@ function backend(atOnce: number) {
 
 for (
   const [name, text] of [
-    ["t.html", "{% for f in was.g.list %}{{ f.dispatch(20).data.path }} {% endfor %}"],
-    ["t.vto", "{{ for f of was.g.list }}{{ (await f.dispatch(20)).data.path }} {{ /for }}"],
+    ["t.html", "{% for f in was.g.list %}{{ f.dispatch(60).data.path }} {% endfor %}"],
+    ["t.vto", "{{ for f of was.g.list }}{{ (await f.dispatch(60)).data.path }} {{ /for }}"],
   ] as const
 ) {
   Deno.test(`TPL-12 WAS-24 ten slow backends are asked at once by ${name}, each one time`, async () => {
@@ -42,7 +42,7 @@ for (
     const was = new Was();
     await withTemplates({ [name]: text }, async (templates) => {
       const paths = Array.from({ length: 10 }, (_, i) => `/slow${i}`);
-      const list = paths.map((path) => was.get(slow.origin + path));
+      const list = paths.map((path) => was.get(slow.origin + path, undefined, { timeout: 60 }));
       // None is answered before all ten are there: a page that asked one after the other would time
       // out.
       assert.equal(await templates.render(name, { was: { g: { list } } }), `${paths.join(" ")} `);
