@@ -5,7 +5,7 @@
  */
 
 import { HttpError } from "../../core/errors.ts";
-import type { EngineSettings, TemplateEngine } from "./engine.ts";
+import type { EngineSettings, TemplateEngine, TemplateFilter } from "./engine.ts";
 import { boundTo } from "./globals.ts";
 import { TemplateError } from "./template_error.ts";
 
@@ -33,11 +33,28 @@ export async function createVento(settings: EngineSettings): Promise<TemplateEng
       },
     },
   });
+  const builtIn = { ...env.filters };
+  let taken: Readonly<Record<string, TemplateFilter>> = {};
+  /** Templates are made for the filters there are, so others mean that they have to be made again. */
+  const takeFilters = (filters: Readonly<Record<string, TemplateFilter>>): void => {
+    const names = Object.keys(filters);
+    if (
+      names.length === Object.keys(taken).length &&
+      names.every((name) => taken[name] === filters[name])
+    ) return;
+    for (const name of Object.keys(taken)) {
+      if (Object.hasOwn(builtIn, name)) env.filters[name] = builtIn[name]!;
+      else delete env.filters[name];
+    }
+    taken = { ...filters };
+    Object.assign(env.filters, taken);
+    env.cache.clear();
+  };
   return {
     async render(given, values) {
       const name = source.resolve(given);
       if (settings.autoReload) env.cache.clear();
-      Object.assign(env.filters, settings.filters);
+      takeFilters(settings.filters);
       try {
         const { content } = await env.run(name, {
           ...globalsFor(settings.globals, values.was),

@@ -177,6 +177,32 @@ Deno.test("TPL-10 another engine takes its endings; without one the error says w
   });
 });
 
+Deno.test("TPL-09 SUB-07 filters come and go, also for pages that were rendered before", async () => {
+  const files = {
+    "t.html": "{{ 'abc' | shout }} {{ '<' | safe }}",
+    "t.vto": "{{ 'abc' |> shout }} {{ '<' |> safe }}",
+  };
+  await withApp(files, async (app) => {
+    const service = {
+      mount(app: Atila) {
+        app.templateFilter("shout", (text: string) => `${text}!`);
+        app.templateFilter("safe", () => "own");
+      },
+    };
+    for (const name of ["t.html", "t.vto"]) {
+      await assert.rejects(app.templates.render(name, {}), /shout/, name);
+      app.mountWith(service);
+      assert.equal(await app.templates.render(name, {}), "abc! own", name);
+      await app.umountService(service);
+      await assert.rejects(app.templates.render(name, {}), /shout/, name);
+      const fn = app.templateFilter("shout", async (text: string) => await `${text}?`);
+      assert.equal(await app.templates.render(name, {}), "abc? <", name);
+      assert.equal(app.jinjaEnv.filters.shout, fn);
+      delete app.jinjaEnv.filters.shout;
+    }
+  });
+});
+
 Deno.test("TPL-13 services use the templates of the app; further directories may be added", async () => {
   await withApp({ "t.html": "main {{ v }}" }, async (app, directory) => {
     const more = join(directory, "more");
