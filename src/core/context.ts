@@ -78,6 +78,8 @@ export interface RequestContext {
   header?(name: string): string | null;
   /** Whether fields set as {@link trailers} reach the client. Absent means no. */
   readonly sendsTrailers?: boolean;
+  /** False where the front cannot hand its connection over, as a response of 101 wants. Absent: it may. */
+  readonly canUpgrade?: boolean;
   /** Fields to send after the body: names in lower case and values. What is set late is sent, too. */
   trailers?: [name: string, value: string][];
 

@@ -37,7 +37,7 @@ export function errorGuard(options: ErrorGuardOptions): Layer {
     }
   };
   const check = (res: Response, req: Request, ctx: RequestContext) => {
-    const problem = problemOf(res);
+    const problem = problemOf(res, ctx);
     return problem === undefined ? res : answer(problem, req, ctx);
   };
   return (next: Handler): Handler => {
@@ -60,13 +60,22 @@ export function errorGuard(options: ErrorGuardOptions): Layer {
 }
 
 /** Why no front could send a response: found there, it would be too late for an answer and a log entry. */
-function problemOf(res: Response): TypeError | undefined {
+function problemOf(res: Response, ctx: RequestContext): Error | undefined {
   if (res.status === 0) {
     return new TypeError("Cannot answer with Response.error(): it has no status");
   }
+  if (res.status === 101 && ctx.canUpgrade === false) return cannotUpgrade(ctx.path);
   if (!res.bodyUsed) return undefined;
   return new TypeError(
     "Cannot answer with a Response whose body was sent or read before: make one for each request",
+  );
+}
+
+/** What a front says that cannot hand a connection over. */
+export function cannotUpgrade(path: string): Error {
+  return new Error(
+    `Cannot upgrade the connection of ${path}: the edge front has no Deno.upgradeWebSocket, ` +
+      'run({ front: "fast" }) has',
   );
 }
 

@@ -236,6 +236,21 @@ Deno.test("HTTP-03 edge a response to a slow client goes on, to one that takes n
   assert.equal(server.zombies(), 1);
 });
 
+Deno.test("EXT-04 LOG-07 edge an upgrade that cannot be made is a 500 for the client and for the log", async () => {
+  await using workshop = await Workshop.open();
+  const { service, port } = await start(workshop, {});
+  const answer = await ask(
+    port,
+    `GET /socket/ HTTP/1.1\r\n${HOST}Upgrade: websocket\r\nConnection: Upgrade, close\r\n` +
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+  );
+  assert.match(answer, /^HTTP\/1\.1 500 /);
+  const line = await service.line(/ GET \/socket\/ /);
+  assert.match(line, / GET \/socket\/ 1\.1 0 500 /);
+  const entry = await service.line(/Cannot upgrade the connection of \/socket\/: .*"fast"/);
+  assert.match(entry, /\[expt:GTID-/, "with the transaction id");
+});
+
 Deno.test("HTTP-37 edge a client that floods with requests and waits for no answer is cut", async () => {
   let begun = 0;
   await using server = await startTestFront("edge", async () => {

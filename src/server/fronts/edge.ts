@@ -17,6 +17,7 @@ import type { Duplex } from "node:stream";
 import { asError, HttpError } from "../../core/errors.ts";
 import { type Handler, isThenable } from "../../core/handler.ts";
 import { httpDate } from "../../core/http_date.ts";
+import { cannotUpgrade } from "../../middleware/error_guard.ts";
 import { journalConnection } from "../connection_journal.ts";
 import type { Front, FrontOptions, StartFront } from "../front.ts";
 import { deadline, delay } from "./deadline.ts";
@@ -382,12 +383,7 @@ class EdgeFront implements Front {
     let sending: Promise<void> | undefined;
     try {
       // The client would take a 101 for the beginning of another protocol that nobody speaks here.
-      if (res.status === 101) {
-        throw new Error(
-          `Cannot upgrade the connection of ${ctx.path}: the edge front has no Deno.upgradeWebSocket, ` +
-            'run({ front: "fast" }) has',
-        );
-      }
+      if (res.status === 101) throw cannotUpgrade(ctx.path);
       if (out instanceof EdgeResponse) {
         this.#dropRest(out, ctx);
         if (this.#isDraining) out.isLast = true;

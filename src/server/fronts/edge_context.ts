@@ -88,6 +88,11 @@ export class EdgeContext extends FrontContext implements RequestSource, BodyProg
     return httpVersionMajor === 2 ? "2.0" : httpVersionMinor === 0 ? "1.0" : "1.1";
   }
 
+  /** A response of 101 would begin a protocol that nobody speaks here. */
+  get canUpgrade(): boolean {
+    return false;
+  }
+
   get sendsTrailers(): boolean {
     const { httpVersionMajor, httpVersionMinor, headers } = this.incoming;
     // Over HTTP/1 they would be lost on clients, and proxies between, that do not ask for them.
