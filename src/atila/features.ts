@@ -37,6 +37,7 @@ import {
 import { EventBus, type EventHandler, events } from "./events.ts";
 import { Hooks, isAnswer, transparent, type TransparentGuard } from "./hooks.ts";
 import { type OpenApiOptions, openApiRoutes } from "./openapi/routes.ts";
+import { fromFileUrl, resolve } from "./path.ts";
 import { authenticateBy, type Guard, type Route, type RouteFacts } from "./route.ts";
 import { scopeOf } from "./scope.ts";
 import { type ServiceOptions, Services, type ServiceTarget } from "./services.ts";
@@ -371,9 +372,14 @@ export abstract class AppFeatures extends DataFeatures {
    * Guard: before the handler, at most every `interval` seconds, looks whether a file is newer than
    * when it was seen last (the first time, it is), and then runs a function with its path. What that
    * returns, unless null, is the response. A relative path starts at the directory of the app.
+   *
+   * @throws {TypeError} for what is neither a path nor a `file:` URL, and a hook that is no function.
    */
   ifFileModified(path: string, hook: ChangeHook, interval = 1): Guard {
-    const full = path.startsWith("/") ? path : `${this.home}/${path}`;
+    if (typeof path !== "string" || path === "") {
+      throw new TypeError(`ifFileModified takes the path of a file, not ${JSON.stringify(path)}`);
+    }
+    const full = path.startsWith("file:") ? fromFileUrl(path) : resolve(this.home, path);
     return whenNewer(full, () => modified(full), hook, interval);
   }
 

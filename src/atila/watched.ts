@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isAnswer } from "./hooks.ts";
+import { checkHook, isAnswer } from "./hooks.ts";
 import type { AnyHandler, Guard } from "./route.ts";
 import type { AtilaWas } from "./was.ts";
 
@@ -17,7 +17,7 @@ export type ChangeHook = (was: AtilaWas, changed: string) => unknown;
  * it, if there is a time. Requests that come meanwhile wait until it is through. When it fails, the
  * request fails, and the next one tries again.
  *
- * @throws {RangeError} for an interval below 0.
+ * @throws {RangeError} for an interval below 0. @throws {TypeError} for a hook that is no function.
  */
 export function whenNewer(
   what: string,
@@ -25,6 +25,7 @@ export function whenNewer(
   hook: ChangeHook,
   interval: number,
 ): Guard {
+  checkHook(hook);
   if (!(interval >= 0)) {
     throw new RangeError(`Cannot look after ${what} every ${String(interval)} seconds`);
   }

@@ -122,3 +122,30 @@ Deno.test("HOOK-20 an interval of maintenance that is none names the setting and
   app.config.maintainInterval = 0.5;
   assert.equal(app.maintainSeconds, 0.5);
 });
+
+Deno.test("HOOK-08 HOOK-09 a file: URL is a path, what is none is refused at once", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const app = new Atila(join(directory, "app.ts"));
+    const file = join(directory, "a file.txt");
+    await Deno.writeTextFile(file, "x");
+    const seen: string[] = [];
+    const url = new URL("./a%20file.txt", `file://${directory}/`).href;
+    app.route(
+      "/",
+      { use: [app.ifFileModified(url, (_was, path) => void seen.push(path))] },
+      () => "",
+    );
+    await app.makeClient().get("/");
+    assert.deepEqual(seen, [file]);
+    for (const bad of [5, undefined, "", new URL(url)]) {
+      assert.throws(() => app.ifFileModified(bad as string, () => {}), /takes the path of a file/);
+    }
+    for (const bad of [5, undefined]) {
+      assert.throws(() => app.ifFileModified("x", bad as never), /A hook is a function, not /);
+      assert.throws(() => app.ifUpdated("x", bad as never), /A hook is a function, not /);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
