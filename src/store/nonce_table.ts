@@ -51,8 +51,7 @@ export class NonceTable {
   readonly #words: Uint32Array<SharedArrayBuffer>;
   readonly #guard: Int32Array<SharedArrayBuffer>;
   readonly #wide: BigUint64Array<SharedArrayBuffer>;
-  /** Signs nonces; the same for all who have opened the memory. */
-  readonly key: Uint8Array<ArrayBuffer>;
+  readonly #key: Uint8Array<SharedArrayBuffer>;
 
   /** Opens the memory. @throws {RangeError} when there is too little. */
   constructor(options: NonceTableOptions = {}) {
@@ -63,14 +62,17 @@ export class NonceTable {
     this.#words = new Uint32Array(buffer, byteOffset, bytes / 4);
     this.#guard = new Int32Array(buffer, byteOffset, HEADER_BYTES / 4);
     this.#wide = new BigUint64Array(buffer, byteOffset, bytes / 8);
-    const key = new Uint8Array(buffer, byteOffset + KEY_AT, KEY_BYTES);
+    this.#key = new Uint8Array(buffer, byteOffset + KEY_AT, KEY_BYTES);
     this.#guarded(() => {
       if (this.#words[HEADER_MAGIC] === MAGIC) return;
-      // Random bytes cannot be drawn into shared memory.
-      key.set(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
+      this.#drawKey();
       this.#words[HEADER_MAGIC] = MAGIC;
     });
-    this.key = new Uint8Array(key);
+  }
+
+  /** Signs nonces; the same for all who have opened the memory. */
+  get key(): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.#key);
   }
 
   /**
@@ -81,13 +83,21 @@ export class NonceTable {
    * @param issued When the nonce was handed out, in milliseconds since 1970.
    * @param expired Nonces handed out until then, in the same unit, need not be remembered.
    * @param count Count of the request, from 1.
+   * @param now Now, in the same unit. Default `Date.now()`.
    */
-  use(id: Uint8Array, issued: number, expired: number, count: number): boolean {
+  use(
+    id: Uint8Array,
+    issued: number,
+    expired: number,
+    count: number,
+    now: number = Date.now(),
+  ): boolean {
     const view = new DataView(id.buffer, id.byteOffset, id.byteLength);
     const [a, b, c] = [view.getUint32(0), view.getUint32(4), view.getUint32(8)];
     return this.#guarded(() => {
       const words = this.#words;
       const wide = this.#wide;
+      if (wide[HEADER_FORGOTTEN]! > BigInt(now)) return this.#beginAnew();
       if (BigInt(issued) <= wide[HEADER_FORGOTTEN]!) return false;
       let free = -1;
       let oldest = -1;
@@ -106,6 +116,7 @@ export class NonceTable {
       if (free === -1) {
         free = oldest;
         const given = wide[free * (SLOT_BYTES / 8) + SLOT_ISSUED]!;
+        if (given > BigInt(now)) return this.#beginAnew();
         // Nobody knows any more how often it was used, so it and those before it end here.
         if (given > wide[HEADER_FORGOTTEN]!) wide[HEADER_FORGOTTEN] = given;
         if (BigInt(issued) <= given) return false;
@@ -119,6 +130,22 @@ export class NonceTable {
       wide[free * (SLOT_BYTES / 8) + SLOT_ISSUED] = BigInt(issued);
       return this.#count(free, count);
     });
+  }
+
+  /**
+   * The clock was set back: what was handed out before it stays in the way until the clock is there again,
+   * and nobody could sign in. With another key none of that is good any more, and may be forgotten.
+   */
+  #beginAnew(): false {
+    this.#drawKey();
+    this.#wide.fill(0n, HEADER_BYTES / 8);
+    this.#wide[HEADER_FORGOTTEN] = 0n;
+    return false;
+  }
+
+  #drawKey(): void {
+    // Random bytes cannot be drawn into shared memory.
+    this.#key.set(crypto.getRandomValues(new Uint8Array(KEY_BYTES)));
   }
 
   /** Takes a count of the nonce in a slot. */

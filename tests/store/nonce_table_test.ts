@@ -28,6 +28,26 @@ Deno.test("AUTH-06 a full table forgets the oldest, which is not good any more t
   assert.equal(table.use(id(6), 60, 40, 1), false);
 });
 
+Deno.test("AUTH-06 a clock that is set back while the table is full shuts nobody out", () => {
+  const buffer = new SharedArrayBuffer(NONCE_BYTES);
+  const [table, other] = [new NonceTable({ buffer }), new NonceTable({ buffer })];
+  for (let n = 0; n < 16; n++) assert.ok(table.use(id(n), 5000, 0, 1, 6000));
+  const before = table.key;
+  // All of their window are in use until the clock is there again.
+  assert.equal(table.use(id(0), 1000, 0, 2, 1500), true, "what is known is counted");
+  const late = new Uint8Array(id(0));
+  late[15] = late[4] = 1;
+  assert.equal(table.use(late, 1000, 0, 1, 1500), false);
+  assert.notDeepEqual(table.key, before, "nothing from before is good any more");
+  assert.deepEqual(other.key, table.key);
+  assert.equal(other.use(late, 1400, 0, 1, 1500), true);
+
+  const full = new NonceTable({ slots: 1 });
+  assert.ok(full.use(id(1), 5000, 0, 1, 6000) && full.use(id(2), 5500, 0, 1, 6000));
+  assert.equal(full.use(id(3), 1000, 0, 1, 1500), false, "those until 5000 were forgotten");
+  assert.equal(full.use(id(3), 1400, 0, 1, 1500), true);
+});
+
 Deno.test("AUTH-06 all who open a memory share its key and counts; memory of its own does not", async () => {
   const buffer = new SharedArrayBuffer(64 + NONCE_BYTES);
   const [a, b] = [0, 1].map(() => new NonceTable({ buffer, byteOffset: 64 }));

@@ -143,7 +143,7 @@ export class DigestAuthority {
     const now = this.#options.now();
     const expired = now - nonceSeconds * 1000;
     if (issued > now || issued <= expired) return false;
-    return nonces.use(signed.subarray(16), issued, Math.floor(expired), count);
+    return nonces.use(signed.subarray(16), issued, Math.floor(expired), count, now);
   }
 
   /** The bytes of a nonce that was handed out here; `undefined` for any other text. */
