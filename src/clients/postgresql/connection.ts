@@ -6,7 +6,6 @@
  */
 
 import type { StopSignal } from "../../core/stop.ts";
-import type { EventEmitter } from "node:events";
 import { isIP, Socket } from "node:net";
 import type postgres from "postgres";
 import { asError, BackendError, ConnectError, ProtocolError } from "../../core/errors.ts";
@@ -14,6 +13,7 @@ import { isPlainObject } from "../../core/plain_object.ts";
 import type { Poolable } from "../../net/pool.ts";
 import { type DatabaseTarget, isOfSocket, nameOf } from "../database.ts";
 import { orAborted } from "../shared_opening.ts";
+import { ServerMessages } from "./messages.ts";
 import type { PgText } from "./text.ts";
 import { SessionZone } from "./times.ts";
 import { arrayText, OWN_ARRAYS_SQL, type OwnArray, PgTypes } from "./types.ts";
@@ -65,7 +65,7 @@ export class PgConnection implements Poolable {
   /** Statements the driver has not ended. */
   #running = 0;
   readonly #prepared = new Set<string>();
-  readonly #end = new StreamEnd();
+  readonly #messages = new ServerMessages();
 
   private constructor(target: DatabaseTarget, socket: Socket) {
     this.#target = target;
@@ -187,7 +187,7 @@ export class PgConnection implements Poolable {
       query.then((rows) => {
         ended();
         try {
-          resolve(this.#lastRows(rows));
+          resolve(this.#lastRows(rows as Rows));
         } catch (error) {
           reject(error);
         }
@@ -221,17 +221,17 @@ export class PgConnection implements Poolable {
    */
   async rollback(signal: StopSignal): Promise<boolean> {
     // the last of them may still be on its way to its end, and news may come behind it
-    for (let i = 0; i < 3 && this.#end.inTransaction === undefined; i++) {
+    for (let i = 0; i < 3 && this.#messages.inTransaction === undefined; i++) {
       await this.run("", [], "simple", signal);
     }
-    if (this.#end.inTransaction === false) return false;
+    if (this.#messages.inTransaction === false) return false;
     await this.run("rollback", [], "simple", signal);
     return true;
   }
 
   async #login(driver: Driver, signal: StopSignal): Promise<void> {
     const { host, port, user, password, database } = this.#target;
-    const unguard = guard(this.#socket, this.#target, this.#end);
+    const unguard = guard(this.#socket, this.#target, this.#messages);
     let socket: Socket | undefined = this.#socket;
     const zone = new SessionZone();
     const types = new PgTypes(zone);
@@ -341,19 +341,10 @@ export class PgConnection implements Poolable {
     });
   }
 
-  #lastRows(result: unknown): Record<string, unknown>[] {
-    if (!Array.isArray(result)) {
-      // COPY turns the connection into a stream that nobody would read, and that fails when it
-      // closes
-      (result as EventEmitter).on("error", () => {});
-      this.destroy();
-      throw new TypeError(`Cannot execute COPY on ${nameOf(this.#target)}: it is not offered`);
-    }
-    const rows =
-      (Array.isArray(result[0]) && (result as Rows).command === undefined
-        ? result.at(-1)
-        : result) as Rows;
-    return rows.slice();
+  #lastRows(result: Rows | readonly Rows[]): Record<string, unknown>[] {
+    // of several statements each has its own
+    const isOne = !Array.isArray(result[0]) || (result as Rows).command !== undefined;
+    return (isOne ? result as Rows : result.at(-1) as Rows).slice();
   }
 
   #lost(cause: Error): LostConnectionError {
@@ -483,10 +474,14 @@ const SCRAM = /^r=[^,]+,s=[A-Za-z0-9+/]+=*,i=[1-9]\d{0,5}$/;
 
 /**
  * Keeps from the driver what is not the greeting of a PostgreSQL server: it would wait for the
- * rest of it, or fail where nobody hears. Lasts until the returned function is called; what came last
- * is noted for longer.
+ * rest of it, or fail where nobody hears. Lasts until the returned function is called; that what comes
+ * is made of its messages is looked after for longer.
  */
-function guard(socket: Socket, target: DatabaseTarget, end: StreamEnd): () => void {
+function guard(
+  socket: Socket,
+  target: DatabaseTarget,
+  messages: ServerMessages,
+): () => void {
   let active = true;
   let size = 0;
   let rest = new Uint8Array(0);
@@ -517,45 +512,28 @@ function guard(socket: Socket, target: DatabaseTarget, end: StreamEnd): () => vo
   socket.on = ((event: string, listener: Listener) => {
     if (event !== "data") return on(event, listener);
     return on(event, (data) => {
-      const why = active ? problem(data as Uint8Array) : undefined;
+      const greeting = active ? problem(data as Uint8Array) : undefined;
+      const why = greeting ?? messages.push(data as Uint8Array);
       if (why === undefined) {
-        end.push(data as Uint8Array);
         listener(data);
         return;
       }
-      active = false;
       const { alias, node } = target;
-      const message = `Cannot connect to ${nameOf(target)}: ${why}`;
-      socket.destroy(new ProtocolError(message, 715, { alias, member: node }));
+      const name = nameOf(target);
+      const message = active
+        ? `Cannot connect to ${name}: ${why}`
+        : `The answer of ${name} is not one of PostgreSQL: ${why}`;
+      const isCopy = !active && messages.isCopy;
+      active = false;
+      socket.destroy(
+        isCopy
+          ? new TypeError(`Cannot execute COPY on ${name}: it is not offered`)
+          : new ProtocolError(message, 715, { alias, member: node }),
+      );
     });
   }) as typeof socket.on;
   return () => active = false;
 }
-
-/**
- * The end of what the server has sent. After a statement that is the message with which it says that
- * it is ready, and whether a transaction is open; the driver keeps that to itself.
- */
-class StreamEnd {
-  readonly #last = new Uint8Array(6);
-
-  /** Takes what came. */
-  push(data: Uint8Array): void {
-    const { length } = this.#last;
-    if (data.length < length) this.#last.copyWithin(0, data.length);
-    this.#last.set(data.subarray(-length), Math.max(0, length - data.length));
-  }
-
-  /** Whether a transaction is open, also one that has failed; `undefined` when that is not known. */
-  get inTransaction(): boolean | undefined {
-    const isReady = READY.every((byte, i) => this.#last[i] === byte);
-    return isReady ? this.#last[5] !== IDLE : undefined;
-  }
-}
-
-/** The message `ReadyForQuery` up to its only value, and that outside of transactions. */
-const READY = [0x5a, 0, 0, 0, 5];
-const IDLE = 0x49;
 
 type Listener = (...args: unknown[]) => unknown;
 
