@@ -22,8 +22,8 @@ import { isDevel } from "../core/environment.ts";
 import { type ErrorInfo, errorInfo, errorResponse, pageHeaders } from "../core/error_page.ts";
 import { asError, HttpError } from "../core/errors.ts";
 import { isThenable } from "../core/handler.ts";
-import { checkHeaders } from "../core/header_value.ts";
 import type { LogType } from "../core/log.ts";
+import { checkHeaders } from "../core/response_headers.ts";
 import { isBodyless, parseStatus, type StatusLike } from "../core/status.ts";
 import { markLive } from "../middleware/compression.ts";
 import { type Wac, wac } from "../was/wac.ts";
@@ -968,14 +968,14 @@ function initOf(
 }
 
 /** Refuses what no front could send, so that it is an error of the handler like any other. */
-function checkResponse({ bodyUsed, headers, status }: Response): void {
-  if (bodyUsed) {
+function checkResponse(res: Response): void {
+  if (res.bodyUsed) {
     throw new TypeError(
       "Cannot send a Response twice, or one whose body has been read: make a new one",
     );
   }
-  if (status === 0) throw new TypeError("Cannot send Response.error(): it has no status");
-  checkHeaders(headers);
+  if (res.status === 0) throw new TypeError("Cannot send Response.error(): it has no status");
+  checkHeaders(res);
 }
 
 /** Headers that a response has once: of two, none would count. */

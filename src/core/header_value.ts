@@ -69,21 +69,20 @@ export function checkHeader(name: string, value: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
     throw new TypeError(`Cannot send a header named ${JSON.stringify(name)}`);
   }
-  if (UNSENDABLE.test(value)) throw unsendable(name);
+  if (!isSendable(value)) throw unsendable(name);
   // deno-lint-ignore no-control-regex
   if (/[^\x00-\xff]/.test(value)) {
     throw new TypeError(`Cannot send header ${name}: its value has characters beyond Latin-1`);
   }
 }
 
-/** The same for headers that somebody else has made. @throws {TypeError} */
-export function checkHeaders(headers: Headers): void {
-  headers.forEach((value, name) => {
-    if (UNSENDABLE.test(value)) throw unsendable(name);
-  });
+/** Whether a value can stand in a header, but for characters beyond Latin-1. */
+export function isSendable(value: string): boolean {
+  return !UNSENDABLE.test(value);
 }
 
-function unsendable(name: string): TypeError {
+/** The error for a value that cannot. */
+export function unsendable(name: string): TypeError {
   return new TypeError(
     `Cannot send header ${name}: its value has a line break or another control character`,
   );

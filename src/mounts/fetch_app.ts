@@ -19,7 +19,7 @@ import { type RequestContext, runInContext } from "../core/context.ts";
 import { deriveRequest } from "../core/derive_request.ts";
 import { ConfigError } from "../core/errors.ts";
 import { type Handler, isThenable } from "../core/handler.ts";
-import { checkHeaders } from "../core/header_value.ts";
+import { checkHeaders } from "../core/response_headers.ts";
 
 /** Options of {@link ForeignApp}. */
 export interface ForeignAppOptions {
@@ -167,7 +167,7 @@ function checked(value: unknown, ctx: RequestContext): Response {
 /** @throws {TypeError} for a header that cannot be sent; the body, a file perhaps, is let go then. */
 function sendable(response: Response, ctx: RequestContext): Response {
   try {
-    checkHeaders(response.headers);
+    checkHeaders(response);
   } catch (error) {
     if (response.body !== null && !response.bodyUsed) ctx.waitUntil(response.body.cancel());
     throw error;
