@@ -18,7 +18,10 @@ const WORDS = 4;
 /** How far an entry may lie behind its place. */
 const WINDOW = 32;
 
-/** Size of the memory: room for half a million that are in force. Pages that are not used take none. */
+/**
+ * Size of the memory: half a million places, of which a quarter can be taken before one that is in force
+ * may have to go. Pages that are not used take none.
+ */
 export const REVOCATION_BYTES: number = HEADER_BYTES + SLOTS * WORDS * 4;
 
 // words of the header

@@ -47,6 +47,13 @@ Deno.test("TST-01 TST-06 a client starts a script as a process of its own, and e
   assert.equal(launch, testClient);
 });
 
+Deno.test("TST-01 an option that the client does not have is refused, and nothing is started", async () => {
+  await assert.rejects(
+    testClient("./none.ts", 1, { startTimeout: 5 } as Parameters<typeof testClient>[2]),
+    /testClient: unknown option "startTimeout"; known are ssl, silent, dry, args, startTimeoutMs/,
+  );
+});
+
 Deno.test("TST-01 TST-02 several workers, a path relative to the working directory, arguments", async () => {
   const script = join("tests", "_support", "client_service.ts");
   await using client = await testClient(script, freePort(), {

@@ -13,6 +13,7 @@ import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isPlainObject } from "../../core/plain_object.ts";
 import { TEST_ADDRESS_ENV, TEST_PORT_ENV } from "../run_settings.ts";
+import { checkOptions } from "../service.ts";
 import { type ApiStub, createApiStub } from "./api_stub.ts";
 import { CookieJar } from "./cookie_jar.ts";
 
@@ -92,6 +93,13 @@ export interface TestClient extends AsyncDisposable {
 const HOST = "127.0.0.1";
 const MAX_REDIRECTS = 10;
 const STOP_MS = 10_000;
+const OPTIONS = [
+  "ssl",
+  "silent",
+  "dry",
+  "args",
+  "startTimeoutMs",
+] satisfies (keyof TestClientOptions)[];
 
 /**
  * Starts an app script as a real server on a port of yours, whatever port the script itself names, and
@@ -101,6 +109,7 @@ const STOP_MS = 10_000;
  *
  * @param script Path, relative to the working directory, or a `file:` address such as
  * `new URL("./app.ts", import.meta.url)`.
+ * @throws {ConfigError} for an unknown option.
  * @throws {Error} with the output of the server when it does not answer in time; with `dry`, when none runs.
  */
 export async function testClient(
@@ -108,6 +117,7 @@ export async function testClient(
   port: number,
   options: TestClientOptions = {},
 ): Promise<TestClient> {
+  checkOptions("testClient", options, OPTIONS);
   const { ssl = false, silent = true, dry = false, args = [], startTimeoutMs = 10_000 } = options;
   const path = script instanceof URL || script.startsWith("file:")
     ? fileURLToPath(script)
