@@ -20,7 +20,8 @@ export interface ByteRange {
  * answered in full.
  */
 export function parseRange(header: string, size: number): ByteRange | "unsatisfiable" | undefined {
-  const match = /^bytes[ \t]*=[ \t]*(\d*)[ \t]*-[ \t]*(\d*)[ \t]*$/i.exec(header);
+  // Blanks behind a number belong to it: in two runs side by side every cut would be tried.
+  const match = /^bytes[ \t]*=[ \t]*(?:(\d+)[ \t]*)?-[ \t]*(?:(\d+)[ \t]*)?$/i.exec(header);
   if (match === null) return undefined;
   const [, first = "", last = ""] = match;
   if (first === "") {

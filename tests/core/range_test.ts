@@ -20,6 +20,8 @@ Deno.test("HTTP-29 one range of bytes is read, clipped, refused or ignored", () 
     ["bytes=a-b", 10, undefined],
     ["bytes=0-1,3-4", 10, undefined],
     ["items=0-1", 10, undefined],
+    ["bytes =\t2\t-\t5\t", 10, [2, 5]],
+    ["bytes= 2 3 - 5", 10, undefined],
     ["", 10, undefined],
   ];
   for (const [header, size, expected] of cases) {
@@ -30,4 +32,18 @@ Deno.test("HTTP-29 one range of bytes is read, clipped, refused or ignored", () 
       `${header} of ${size}`,
     );
   }
+});
+
+Deno.test("HTTP-29 a long range of blanks or digits is read in time", () => {
+  const blanks = " ".repeat(2_000_000);
+  // What takes the square of the length would need hours for each of these.
+  assert.equal(parseRange(`bytes=${blanks}x`, 10), undefined);
+  assert.equal(parseRange(`bytes=1${blanks}x`, 10), undefined);
+  assert.equal(parseRange(`bytes=1-${blanks}x`, 10), undefined);
+  assert.equal(parseRange(`bytes=1-2${blanks}x`, 10), undefined);
+  assert.deepEqual(parseRange(`bytes=${blanks}1${blanks}-${blanks}2${blanks}`, 10), {
+    start: 1,
+    end: 2,
+  });
+  assert.equal(parseRange(`bytes=${"9".repeat(2_000_000)}-`, 10), "unsatisfiable");
 });
