@@ -167,15 +167,20 @@ export class Http1Connection implements Poolable {
 
   async #readParts(head: Http1ResponseHead, maxBytes: number): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
+    // a copy of each would take a hundred times the memory of a body in chunks of a byte
+    let views: Uint8Array[] = [];
     let size = 0;
     const keep = (bytes: Uint8Array) => {
       size += bytes.length;
       if (size > maxBytes) throw tooLarge(maxBytes);
-      parts.push(bytes.slice());
+      views.push(bytes);
     };
     while (!this.#parser.done) {
       if (this.#from === this.#to && !await this.#fill()) break;
       this.#take(keep);
+      if (views.length === 0) continue;
+      parts.push(concatBytes(views));
+      views = [];
     }
     this.#finish(head);
     return joinBytes(parts, size);
@@ -200,17 +205,17 @@ export class Http1Connection implements Poolable {
       if (!over) done(error);
       over = true;
     };
-    let parts: Uint8Array<ArrayBuffer>[] = [];
+    let views: Uint8Array[] = [];
     const keep = (bytes: Uint8Array) => {
       size += bytes.length;
       if (size > maxBytes) throw tooLarge(maxBytes);
-      parts.push(new Uint8Array(bytes));
+      views.push(bytes);
     };
     return new ReadableStream({
       type: "bytes",
       pull: async (controller) => {
         try {
-          while (parts.length === 0 && !this.#parser.done) {
+          while (views.length === 0 && !this.#parser.done) {
             if (this.#from === this.#to && !await this.#fill()) break;
             this.#take(keep);
           }
@@ -219,9 +224,8 @@ export class Http1Connection implements Poolable {
           finish(asError(error));
           throw error;
         }
-        const ready = parts;
-        parts = [];
-        for (const part of ready) controller.enqueue(part);
+        if (views.length > 0) controller.enqueue(concatBytes(views));
+        views = [];
         if (this.#parser.done) {
           this.#finish(head);
           controller.close();

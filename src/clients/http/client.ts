@@ -192,7 +192,7 @@ export class HttpClient implements Client {
     return this.#over(idle, pool, request, target, authorization, signal).then(
       undefined,
       (error) => {
-        if (signal.aborted || idle.answered || !mayRepeat(request, idle)) {
+        if (signal.aborted || !mayRepeat(error, request, idle)) {
           throw noted(error, request, idle);
         }
         return this.#leased(pool, request, target, authorization, signal, true);
@@ -213,8 +213,7 @@ export class HttpClient implements Client {
     try {
       return await this.#over(connection, pool, request, target, authorization, signal);
     } catch (error) {
-      const again = reused && !signal.aborted && !connection.answered &&
-        mayRepeat(request, connection);
+      const again = reused && !signal.aborted && mayRepeat(error, request, connection);
       if (!again) throw noted(error, request, connection);
     }
     const { connection: last } = await pool.lease(signal, true).catch(notSent);
@@ -344,7 +343,10 @@ class Exchange {
     const encoding = content.length === 0 ? undefined : outcome.header("content-encoding");
     if (encoding === undefined) return outcome;
     return decodeContent(content, encoding, maxBytes)
-      .then((decoded) => this.#finished(head, decoded));
+      .then((decoded) => this.#finished(head, decoded), (error) => {
+        answers.add(error);
+        throw error;
+      });
   }
 
   #finished(
@@ -379,9 +381,16 @@ function withUserOf(request: HttpRequest, target: Target): HttpRequest {
   return { ...request, auth: [target.user, target.password] };
 }
 
-/** Whether a request that failed on this connection, unanswered, may be sent over another one. */
-function mayRepeat(request: HttpRequest, connection: Http1Connection): boolean {
-  if (!isReplayable(request.body)) return false;
+/** Errors of answers that came whole: their connections may be busy with other requests by now. */
+const answers = new WeakSet<object>();
+
+function isAnswered(error: unknown, connection: Http1Connection): boolean {
+  return connection.answered || answers.has(error as object);
+}
+
+/** Whether a request that failed on this connection may be sent over another one. */
+function mayRepeat(error: unknown, request: HttpRequest, connection: Http1Connection): boolean {
+  if (isAnswered(error, connection) || !isReplayable(request.body)) return false;
   return connection.sentBytes === 0 || isIdempotent(request.method);
 }
 
@@ -395,7 +404,7 @@ function notSent(error: unknown): never {
 
 /** Notes whether the request can have reached the peer. A stream may have been used up even so. */
 function noted(error: unknown, request: HttpRequest, connection: Http1Connection): unknown {
-  const untouched = connection.sentBytes === 0 && !connection.answered &&
+  const untouched = connection.sentBytes === 0 && !isAnswered(error, connection) &&
     isReplayable(request.body);
   if (untouched && typeof error === "object" && error !== null) unsent.add(error);
   return error;

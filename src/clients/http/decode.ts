@@ -16,6 +16,8 @@ type Decode = (
 
 /** Bodies up to this size are decoded in place; handing them to a thread would cost more. */
 const SYNC_BYTES = 32 * 1024;
+/** Most codings of one body; nobody uses more than two, and there are bodies that stay the same. */
+const MAX_CODINGS = 5;
 
 const CODINGS = ["gzip", "x-gzip", "deflate", "br", "identity", ""];
 
@@ -31,7 +33,8 @@ function codingsOf(encoding: string): string[] {
 /**
  * Decodes a body by its `Content-Encoding`. A coding nobody announced is left as it is.
  *
- * @throws {ProtocolError} 719 when it grows beyond `maxBytes`, 701 when it is damaged.
+ * @throws {ProtocolError} 719 when it grows beyond `maxBytes`, 701 when it is damaged or has more
+ * than five codings.
  */
 export async function decodeContent(
   content: Uint8Array,
@@ -39,7 +42,12 @@ export async function decodeContent(
   maxBytes: number,
 ): Promise<Uint8Array> {
   let bytes = content;
-  for (const coding of codingsOf(encoding).reverse()) {
+  const codings = codingsOf(encoding);
+  if (codings.length > MAX_CODINGS) {
+    const message = `The backend's answer is encoded ${codings.length} times`;
+    throw new ProtocolError(`${message}, more than ${MAX_CODINGS}`, 701);
+  }
+  for (const coding of codings.reverse()) {
     if (coding === "identity" || coding === "" || bytes.length === 0) continue;
     if (!CODINGS.includes(coding)) return bytes;
     bytes = await decodeOne(await import("node:zlib"), bytes, coding, maxBytes);

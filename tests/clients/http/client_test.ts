@@ -133,6 +133,67 @@ Deno.test("WAS-13 large compressed bodies are decoded, bombs and damage are not"
   deepEqual([damaged.status, damaged.statusCode], [2, 701]);
 });
 
+Deno.test("WAS-13 a body is not decoded more often than anybody encodes", async () => {
+  const encode = (times: number) => {
+    let body = new TextEncoder().encode("hi");
+    for (let i = 0; i < times; i++) body = new Uint8Array(zlib.gzipSync(body));
+    return body as BodyInit;
+  };
+  await using backend = serve((req) => {
+    const times = Number(new URL(req.url).pathname.slice(1));
+    const headers = { "content-encoding": Array(times).fill("gzip").join(", ") };
+    return new Response(encode(times), { headers });
+  });
+  await using client = new HttpClient();
+  equal(text(await send(client, `${backend.origin}/5`)), "hi");
+  const often = await send(client, `${backend.origin}/6`);
+  deepEqual([often.status, often.statusCode], [2, 701]);
+});
+
+Deno.test("WAS-22 WAS-13 a request whose answer is damaged is not sent again", async () => {
+  const damaged = new Uint8Array(40_000).fill(65);
+  damaged.set([0x1f, 0x8b, 8, 0]);
+  const paths: string[] = [];
+  await using backend = serve((req) => {
+    paths.push(new URL(req.url).pathname);
+    return new Response(damaged, { headers: { "content-encoding": "gzip" } });
+  });
+  // a damage is found when the connection may be busy with the next request
+  await using client = new HttpClient({ maxConnections: 2 });
+  const asked = Array.from({ length: 50 }, (_, i) => send(client, `${backend.origin}/${i}`));
+  const outcomes = await Promise.all(asked);
+  deepEqual(new Set(outcomes.map(({ statusCode }) => statusCode)), new Set([701]));
+  ok(outcomes.every(({ undelivered }) => undelivered !== true));
+  equal(paths.length, 50);
+});
+
+Deno.test("WAS-13 a body in the smallest of chunks takes no more memory than one in large ones", async () => {
+  const count = 1_000_000;
+  const backendOf = (chunks: string, times: number) =>
+    rawBackend(async (conn) => {
+      await conn.request();
+      await conn.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+      const bytes = new TextEncoder().encode(chunks);
+      for (let i = 0; i < times; i++) await conn.write(bytes);
+      await conn.write("0\r\n\r\n");
+    });
+  await using backend = backendOf("1\r\nx\r\n".repeat(10_000), count / 10_000);
+  await using client = new HttpClient();
+  const { content } = await send(client, `${backend.origin}/`);
+  equal(content?.length, count);
+  ok(content.every((byte) => byte === 120));
+  const { body } = await send(client, `${backend.origin}/`, { stream: true });
+  let parts = 0;
+  let size = 0;
+  for await (const part of body!) {
+    parts++;
+    size += part.length;
+  }
+  equal(size, count);
+  // of what is read at once there is one part, whatever the chunks
+  ok(parts < count / 100, `${parts} parts`);
+});
+
 Deno.test("WAS-13 bodies of every framing arrive whole, also larger than any buffer", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(65_536));
   const large = new Uint8Array(2_000_000);
