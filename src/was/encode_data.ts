@@ -40,8 +40,8 @@ const NOTHING = new Uint8Array(0);
 const READ_BYTES = 64 * 1024;
 
 /**
- * Appends data to a URL: a record as `name=value` pairs, lists repeated, `undefined` left out; a string
- * as it is.
+ * Appends data to a URL: a record as `name=value` pairs, lists repeated, dates as in JSON, `undefined`
+ * left out; a string as it is.
  *
  * @throws {TypeError} for data that has no form as a query.
  */
@@ -233,10 +233,23 @@ function entriesOf(data: unknown, form: string): [string, string][] {
     const [name, value] = pair;
     for (const one of Array.isArray(value) ? value : [value]) {
       if (one === undefined) continue;
-      entries.push([String(name), one === null ? "" : String(one)]);
+      entries.push([String(name), one === null ? "" : textOf(one, String(name), form)]);
     }
   }
   return entries;
+}
+
+/** A value as text; dates as in JSON. @throws {TypeError} for what would be sent as "[object Object]". */
+function textOf(value: unknown, name: string, form: string): string {
+  if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
+  const hasText = typeof value === "object"
+    ? !(value instanceof Date || Array.isArray(value) || ArrayBuffer.isView(value)) &&
+      !/^\[object .*\]$/.test(String(value))
+    : typeof value !== "function" && typeof value !== "symbol";
+  if (hasText) return String(value);
+  throw new TypeError(
+    `Cannot make ${form} with ${JSON.stringify(name)}: ${kindOf(value)} has no form as text`,
+  );
 }
 
 function kindOf(data: unknown): string {

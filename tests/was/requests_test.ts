@@ -35,6 +35,34 @@ function echo(): { origin: string; port: number } & AsyncDisposable {
   };
 }
 
+Deno.test("WAS-03 WAS-08 values that have no form as text are no query and no form", async () => {
+  using _logs = recordLogs();
+  await using backend = echo();
+  const was = new Was();
+  const headers = { "content-type": "application/x-www-form-urlencoded" };
+  const date = new Date(0);
+  const data = { d: date, u: new URL("http://a.test/"), n: null, l: [1, date], b: 5n };
+  const expected = new URLSearchParams([
+    ...[["d", date.toJSON()], ["u", "http://a.test/"], ["n", ""], ["l", "1"], ["l", date.toJSON()]],
+    ["b", "5"],
+  ]).toString();
+  equal((await was.get<Echo>(`${backend.origin}/`, data)).data.url, `/?${expected}`);
+  equal((await was.post<Echo>(`${backend.origin}/`, data, { headers })).data.body, expected);
+  const bad = [{ a: 1 }, [[1]], new Date(NaN), new Map(), () => 1, Symbol("s"), new Uint8Array(2)];
+  for (const x of bad) {
+    for (
+      const future of [was.get(backend.origin, { x }), was.post(backend.origin, { x }, { headers })]
+    ) {
+      const { status, reason, error } = await future;
+      equal(status, -1, reason);
+      match(
+        error!.message,
+        /^Cannot make a (query string|form) with "x": \w+ has no form as text$/,
+      );
+    }
+  }
+});
+
 Deno.test("WAS-02 requests run side by side from the moment they are made", async () => {
   let arrived = 0;
   let answer!: () => void;
