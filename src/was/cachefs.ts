@@ -156,7 +156,7 @@ export async function throughCache(
       signal.removeEventListener("abort", leave);
     }
     // what may not be kept is meant for who asked for it
-    if (flight.kept !== undefined) return new KeptView(flight.kept);
+    if (flight.kept !== undefined) return new KeptView(flight.kept, flight.requestedAt);
     return await send(signal);
   }
   return await lead(cache, key, shared, look, asked, send, signal);

@@ -15,7 +15,14 @@ import {
 } from "../core/errors.ts";
 import type { Outcome, RequestStatus, Send } from "../clients/contract.ts";
 import { Flight } from "../store/result_cache.ts";
-import { isKeepable, keep, type KeptOutcome, KeptView, resultCache } from "./kept_outcome.ts";
+import {
+  checkCaching,
+  isKeepable,
+  keep,
+  type KeptOutcome,
+  KeptView,
+  resultCache,
+} from "./kept_outcome.ts";
 import { type RequestFacts, Result, type ResultOrigin } from "./result.ts";
 import { Results } from "./results.ts";
 
@@ -490,7 +497,8 @@ export class Future<T = unknown> implements PromiseLike<Result<T>>, ResultOrigin
   #takePart(flight: Flight<Outcome, KeptOutcome>): void {
     const take = (outcome: Outcome) => {
       if (this.#over) return;
-      this.#settle(flight.kept === undefined ? outcome : new KeptView(flight.kept));
+      const { kept, requestedAt } = flight;
+      this.#settle(kept === undefined ? outcome : new KeptView(kept, requestedAt));
     };
     flight.answer.then(take, (thrown) => take(failedOutcome(asError(thrown), 2, 701)));
   }
@@ -613,21 +621,6 @@ function keyFrom(cacheable: Cacheable | undefined): string | undefined {
   }
 }
 
-/**
- * Checks what a result is to be kept by: when it is there, nobody could be told what is wrong.
- *
- * @throws {RangeError} unless the seconds are a number. @throws {TypeError} unless the codes are a
- * list. @internal
- */
-export function checkCaching(seconds: number, cacheIf: readonly number[] | undefined): void {
-  if (typeof seconds !== "number" || Number.isNaN(seconds)) {
-    throw new RangeError(`Cannot keep a result for ${String(seconds)} seconds`);
-  }
-  if (cacheIf !== undefined && !Array.isArray(cacheIf)) {
-    throw new TypeError(`Cannot keep a result: cacheIf is a list of codes, not ${String(cacheIf)}`);
-  }
-}
-
 function checkedSeconds(seconds: number): number {
   // beyond 2^31 ms a timer would fire at once
   if (typeof seconds === "number" && seconds > 0 && seconds <= 2_000_000) return seconds;
@@ -682,9 +675,9 @@ export function quiet<R>(promise: Promise<R>): Promise<R> {
  */
 let keepsCallers: boolean | undefined;
 
-/** Location of the first frame outside this folder. */
+/** Location of the first frame outside of this package: the generator of SQL starts requests, too. */
 function callerIn(stack: string | undefined): string {
-  const ownFolder = new URL(".", import.meta.url).href;
+  const ownFolder = new URL("..", import.meta.url).href;
   for (const line of stack?.split("\n").slice(1) ?? []) {
     const location = /\(?((?:file|https?|jsr|npm|node):[^\s()]+:\d+:\d+)\)?$/.exec(line)?.[1];
     if (location !== undefined && !location.startsWith(ownFolder)) return location;

@@ -25,6 +25,21 @@ export function setMaxRcache(max: number): void {
   resultCache.setMax(max);
 }
 
+/**
+ * Checks what a result is to be kept by: when it is there, nobody could be told what is wrong.
+ *
+ * @throws {RangeError} unless the seconds are a number. @throws {TypeError} unless the codes are a
+ * list.
+ */
+export function checkCaching(seconds: number, cacheIf: readonly number[] | undefined): void {
+  if (typeof seconds !== "number" || Number.isNaN(seconds)) {
+    throw new RangeError(`Cannot keep a result for ${String(seconds)} seconds`);
+  }
+  if (cacheIf !== undefined && !Array.isArray(cacheIf)) {
+    throw new TypeError(`Cannot keep a result: cacheIf is a list of codes, not ${String(cacheIf)}`);
+  }
+}
+
 /** An answer that is kept: a copy of its own, which no handler ever gets hold of. */
 export interface KeptOutcome {
   /** The answer itself. */
@@ -43,62 +58,69 @@ export function keep(origin: Outcome): KeptOutcome {
 
 /** A kept answer as one result sees it: whatever can be changed is copied when it is asked for. */
 export class KeptView implements Outcome {
-  readonly #kept: KeptOutcome;
+  /** What it shows. */
+  readonly kept: KeptOutcome;
+  /**
+   * Milliseconds since 1970 when the request was made in which this one took part; `undefined` when it
+   * came out of the cache.
+   */
+  readonly sharedSince: number | undefined;
   #headers: Headers | undefined;
   #content: Uint8Array | null | undefined;
   #data: { readonly value: unknown } | undefined;
 
   /** Shows it. */
-  constructor(kept: KeptOutcome) {
-    this.#kept = kept;
+  constructor(kept: KeptOutcome, sharedSince?: number) {
+    this.kept = kept;
+    this.sharedSince = sharedSince;
   }
 
   get status(): RequestStatus {
-    return this.#kept.origin.status;
+    return this.kept.origin.status;
   }
 
   get statusCode(): number {
-    return this.#kept.origin.statusCode;
+    return this.kept.origin.statusCode;
   }
 
   get reason(): string {
-    return this.#kept.origin.reason;
+    return this.kept.origin.reason;
   }
 
   get headers(): Headers {
-    return this.#headers ??= new Headers(this.#kept.origin.headers);
+    return this.#headers ??= new Headers(this.kept.origin.headers);
   }
 
   get rawHeaders(): readonly string[] | undefined {
-    return this.#kept.origin.rawHeaders;
+    return this.kept.origin.rawHeaders;
   }
 
   get content(): Uint8Array | null {
-    return this.#content ??= this.#kept.content === null ? null : this.#kept.content.slice();
+    return this.#content ??= this.kept.content === null ? null : this.kept.content.slice();
   }
 
   get data(): unknown {
-    return (this.#data ??= { value: copyOf(this.#kept.data) }).value;
+    return (this.#data ??= { value: copyOf(this.kept.data) }).value;
   }
 
   get error(): Error | undefined {
-    return this.#kept.origin.error;
+    return this.kept.origin.error;
   }
 
   get node(): string | undefined {
-    return this.#kept.origin.node;
+    return this.kept.origin.node;
   }
 
   get version(): string | undefined {
-    return this.#kept.origin.version;
+    return this.kept.origin.version;
   }
 
   get url(): string | undefined {
-    return this.#kept.origin.url;
+    return this.kept.origin.url;
   }
 
   get history(): readonly Outcome[] | undefined {
-    return this.#kept.origin.history;
+    return this.kept.origin.history;
   }
 }
 

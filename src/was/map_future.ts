@@ -4,13 +4,8 @@
  * @module
  */
 
-import {
-  checkCaching,
-  type DispatchOptions,
-  type Future,
-  type OrThrowArguments,
-  quiet,
-} from "./future.ts";
+import { type DispatchOptions, type Future, type OrThrowArguments, quiet } from "./future.ts";
+import { checkCaching } from "./kept_outcome.ts";
 import type { Result } from "./result.ts";
 import { Results } from "./results.ts";
 

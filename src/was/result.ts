@@ -6,7 +6,7 @@
 
 import { BackendError, ProtocolError } from "../core/errors.ts";
 import type { Outcome, RequestStatus } from "../clients/contract.ts";
-import { isKeepable, keep, KeptView, resultCache } from "./kept_outcome.ts";
+import { checkCaching, isKeepable, keep, KeptView, resultCache } from "./kept_outcome.ts";
 
 /** What is known about a request before it is answered. */
 export interface RequestFacts {
@@ -66,21 +66,17 @@ export class Result<T = unknown> {
    * list.
    */
   cache(seconds = 60, cacheIf: readonly number[] = ONLY_OK): this {
-    if (typeof seconds !== "number" || Number.isNaN(seconds)) {
-      throw new RangeError(`Cannot keep a result for ${String(seconds)} seconds`);
-    }
-    if (!Array.isArray(cacheIf)) {
-      throw new TypeError(
-        `Cannot keep a result: cacheIf is a list of codes, not ${String(cacheIf)}`,
-      );
-    }
+    checkCaching(seconds, cacheIf);
     if (seconds <= 0) return this.expire();
     const outcome = this.#outcome;
     if (!cacheIf.includes(outcome.statusCode) || !isKeepable(outcome)) return this;
-    if (outcome instanceof KeptView) return this;
     const key = this.#origin?.cacheKey;
-    if (key !== undefined) {
+    if (key === undefined) return this;
+    if (!(outcome instanceof KeptView)) {
       resultCache.put(key, keep(outcome), this.#origin!.requestedAt, seconds);
+    } else if (outcome.sharedSince !== undefined) {
+      // whoever asked first may have given up, or may not want it kept
+      resultCache.put(key, outcome.kept, outcome.sharedSince, seconds);
     }
     return this;
   }

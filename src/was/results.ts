@@ -5,6 +5,7 @@
  */
 
 import type { RequestStatus } from "../clients/contract.ts";
+import { checkCaching } from "./kept_outcome.ts";
 import type { Result } from "./result.ts";
 
 const ONLY_OK: readonly number[] = [200];
@@ -49,8 +50,11 @@ export class Results<T = unknown> implements Iterable<Result<T>> {
    *
    * @param seconds Default 60; 0 or less forgets what is kept.
    * @param cacheIf Status codes to keep. Default only 200.
+   * @throws {RangeError} when `seconds` is not a number. @throws {TypeError} unless the codes are a
+   * list.
    */
   cache(seconds = 60, cacheIf: readonly number[] = ONLY_OK): this {
+    checkCaching(seconds, cacheIf);
     const all = this.#results.every(({ status, statusCode }) =>
       status === 3 && cacheIf.includes(statusCode)
     );

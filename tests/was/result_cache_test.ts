@@ -195,6 +195,40 @@ Deno.test("CACHE-06 whoever gives up a shared request does not take it from the 
   assert.equal(backend.seen.length, 1);
 });
 
+Deno.test("CACHE-06 CACHE-07 who takes part in a request of another keeps its result all the same", async () => {
+  await using backend = counting();
+  const get = (path: string) => was.get<Counted>(backend.url + path);
+  const open = backend.block();
+  const first = get("/a").dispatch(0.05, { cache: 60 });
+  const second = get("/a").dispatch(10, { cache: 60 });
+  assert.equal((await first).status, 1, "gives up");
+  open();
+  assert.equal((await second).data.count, 1);
+  assert.equal((await get("/a")).cached, true);
+
+  // one that was kept before is shared, also by whoever does not want it kept
+  await get("/b").dispatch(10, { cache: 0.001 });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  const [leader, other] = [get("/b"), get("/b").dispatch(10, { cache: 60 })];
+  assert.equal((await leader).data.count, (await other).data.count);
+  const kept = await get("/b").dispatch(10, { cache: 120 });
+  assert.deepEqual([kept.cached, kept.data.count], [true, (await other).data.count]);
+});
+
+Deno.test("CACHE-08 Results.cache says what is wrong with its arguments", async () => {
+  await using backend = counting();
+  alias("@result-cache", "http", backend.node);
+  try {
+    const results = await was.get.map("@result-cache/");
+    assert.throws(() => results.cache(60, 200 as never), /cacheIf is a list of codes, not 200/);
+    assert.throws(() => results.cache(NaN), RangeError);
+    const failed = await was.get.map("@result-cache/?status=500");
+    assert.throws(() => failed.cache("60" as never), RangeError);
+  } finally {
+    aliases.delete("@result-cache");
+  }
+});
+
 Deno.test("CACHE-08 CACHE-09 results of a map are kept when all are fine, and apart from single ones", async () => {
   await using one = counting();
   await using two = counting();

@@ -227,3 +227,14 @@ onBoth(
     await builder.destroy();
   },
 );
+
+Deno.test("DB-21 LOG-18 a statement of the generator that fails is noted with the place it was run at", async () => {
+  using logs = recordLogs();
+  try {
+    const failed = await new Was().sqlite3(":memory:").select("nowhere").execute();
+    assert.equal(failed.statusCode, 500);
+    assert.match(logs.entries[0]!.text, /requested at file:.*sql_test\.ts:\d+:\d+\)$/);
+  } finally {
+    await wac.backends[Symbol.asyncDispose]();
+  }
+});
