@@ -236,6 +236,43 @@ Deno.test("HTTP-03 edge a response to a slow client goes on, to one that takes n
   assert.equal(server.zombies(), 1);
 });
 
+Deno.test({
+  name: "SRV-05 HTTP-37 fast serves on after a connection could not be accepted",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    await using workshop = await Workshop.open();
+    const { service, port } = await start(workshop, { run: { front: "fast" } });
+    assert.match(await get(port, "/"), /index/);
+    const open = [...Deno.readDirSync(`/proc/${service.pid}/fd`)].length;
+    const limit = open + 24;
+    const limited = await new Deno.Command("prlimit", {
+      args: ["--pid", `${service.pid}`, `--nofile=${limit}:${limit}`],
+    }).output();
+    assert.ok(limited.success);
+    const clients: Deno.Conn[] = [];
+    try {
+      for (let i = 0; i < 48; i++) clients.push(await Deno.connect({ port }));
+      await service.line(/\[error:front\] no connection can be accepted, .*Too many open files/);
+    } catch (error) {
+      // those that came when the port was closed already
+      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    } finally {
+      for (const client of clients) client.close();
+    }
+    const next = () =>
+      get(port, "/").catch((error) => {
+        // the port is closed for a moment
+        if (error instanceof Deno.errors.ConnectionRefused) return "";
+        if (error instanceof Deno.errors.ConnectionReset) return "";
+        throw error;
+      });
+    await until(next, (text) => /index/.test(text), "the service does not serve");
+    assert.equal(service.lines.some((line) => line.includes("[expt")), false);
+    service.signal("SIGTERM");
+    assert.equal(await service.code(), 0);
+  },
+});
+
 Deno.test("EXT-04 LOG-07 edge an upgrade that cannot be made is a 500 for the client and for the log", async () => {
   await using workshop = await Workshop.open();
   const { service, port } = await start(workshop, {});

@@ -56,6 +56,8 @@ const LINGER_MS = 100;
  * client stopped in the middle of a request body until that client leaves; the process does not wait.
  */
 const CUT_MS = 500;
+/** Milliseconds between two tries to listen again. */
+const LISTEN_AGAIN_MS = 100;
 
 /** Starts the `fast` front. */
 export const startFast: StartFront = (options) =>
@@ -104,8 +106,9 @@ class FastFront implements Front {
   readonly #refusals: RefusalLog;
   readonly #bodies: StallWatch;
   readonly #responses: StallWatch;
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  readonly #abort = new AbortController();
+  #server: Deno.HttpServer<Deno.NetAddr>;
+  /** Drops all connections of the server at once. */
+  #abort = new AbortController();
   readonly #estimate: ConnectionEstimate;
   readonly #hostless: Hostless;
   readonly #traced = new WeakSet<Error>();
@@ -139,6 +142,7 @@ class FastFront implements Front {
     if (workerId === "W0") tellWhatIsIgnored(limits, log);
     const bound = this.#listen();
     this.#server = bound.server;
+    this.#keepListening(bound.hostname);
     this.#hostless = hostless(scheme, bound.hostname, bound.server.addr.port);
     this.address = { hostname, port: this.#server.addr.port };
     this.#estimate = new ConnectionEstimate(
@@ -166,18 +170,18 @@ class FastFront implements Front {
    * an HTTP/2 client would say that means it; the other form is none that a client would name.
    */
   #listen(): { server: Deno.HttpServer<Deno.NetAddr>; hostname: string } {
-    const { hostname } = this.#options;
+    const { hostname, port } = this.#options;
     if (isIPv4(hostname)) {
       const mapped = `::ffff:${hostname}`;
       try {
-        return { server: this.#serve(mapped), hostname: mapped };
+        return { server: this.#serve(mapped, port), hostname: mapped };
       } catch (error) {
         // The port is the same either way; anything else may be for want of IPv6.
         if (error instanceof Deno.errors.AddrInUse) throw error;
       }
     }
     try {
-      return { server: this.#serve(hostname), hostname };
+      return { server: this.#serve(hostname, port), hostname };
     } catch (error) {
       // The text of the runtime does not say which name nobody knows.
       if (!asError(error).message.startsWith("failed to lookup address")) throw error;
@@ -187,8 +191,8 @@ class FastFront implements Front {
     }
   }
 
-  #serve(hostname: string): Deno.HttpServer<Deno.NetAddr> {
-    const { port, reusePort, tls } = this.#options;
+  #serve(hostname: string, port: number): Deno.HttpServer<Deno.NetAddr> {
+    const { reusePort, tls } = this.#options;
     return Deno.serve({
       hostname,
       port,
@@ -199,6 +203,37 @@ class FastFront implements Front {
       // Naming the option at all ends a process that was started without its unstable flag.
       ...(reusePort ? { reusePort } : {}),
     }, this.#onRequest);
+  }
+
+  /**
+   * The runtime ends a server when a connection cannot be accepted, for want of file descriptors for one,
+   * and without its server a process has nothing left to do. So it is dropped with its connections, which
+   * gives their descriptors back, and there is another one.
+   */
+  #keepListening(hostname: string): void {
+    this.#server.finished.catch((error) => {
+      if (this.#isDraining) return;
+      const { message } = asError(error);
+      this.#options.log.log(
+        `no connection can be accepted, so all are dropped: ${message}`,
+        "error",
+        "front",
+      );
+      this.#abort.abort();
+      this.#abort = new AbortController();
+      this.#listenAgain(hostname);
+    });
+  }
+
+  #listenAgain(hostname: string): void {
+    if (this.#isDraining) return;
+    try {
+      this.#server = this.#serve(hostname, this.address.port);
+      this.#keepListening(hostname);
+    } catch {
+      // Said already. What holds the rest of the descriptors may give some back.
+      setTimeout(() => this.#listenAgain(hostname), LISTEN_AGAIN_MS);
+    }
   }
 
   readonly #onRequest = (req: Request, info: Info): Response | Promise<Response> => {
@@ -403,7 +438,7 @@ class FastFront implements Front {
         // A connection whose body never ends would stay open as long as its client likes.
         await this.#cutAll();
       } else {
-        const closed = this.#server.shutdown();
+        const closed = this.#server.shutdown().catch((error) => this.#trace(error));
         await Promise.race([grace.passed, closed.then(() => this.#work.settled())]);
         grace.cancel();
         await this.#cut(closed);
@@ -419,7 +454,7 @@ class FastFront implements Front {
   async #cutAll(): Promise<void> {
     // Before a shutdown the runtime can drop all connections at once, after it no longer.
     this.#abort.abort();
-    await this.#cut(this.#server.finished);
+    await this.#cut(this.#server.finished.catch((error) => this.#trace(error)));
   }
 
   /** Ends what is still running. */
