@@ -8,7 +8,7 @@ import { basename } from "../core/file_path.ts";
 import { acceptsJson } from "../core/accept.ts";
 import type { RequestContext } from "../core/context.ts";
 import { HttpError } from "../core/errors.ts";
-import { checkHeader } from "../core/header_value.ts";
+import { checkHeader, MAX_FIELDS, tooManyFields } from "../core/header_value.ts";
 import { httpDate } from "../core/http_date.ts";
 import { parseStatus, type Status, type StatusLike } from "../core/status.ts";
 import { type BodyContent, discardBody } from "./body.ts";
@@ -53,10 +53,15 @@ export class ResponseState {
     this.status = parseStatus(status);
   }
 
-  /** Adds a header. @throws {TypeError} for names and values that cannot be sent, such as line breaks. */
+  /**
+   * Adds a header.
+   *
+   * @throws {TypeError} for names and values that cannot be sent, such as line breaks, and for one too many.
+   */
   add(name: string, value: string): void {
     this.#check();
     checkHeader(name, value);
+    if (this.headers.length >= MAX_FIELDS) throw tooManyFields(MAX_FIELDS + 1);
     this.headers.push([name.toLowerCase(), value]);
   }
 

@@ -5,6 +5,7 @@
  */
 
 import type { RequestContext } from "../core/context.ts";
+import { MAX_FIELDS, tooManyFields } from "../core/header_value.ts";
 import type { Revocations } from "../store/revocations.ts";
 import { revocations } from "../was/revocations.ts";
 import { type CookieOwner, Cookies } from "./cookies.ts";
@@ -88,6 +89,7 @@ export class Visitor implements CookieOwner, SessionOwner, MessageOwner {
    *
    * @param given Headers of a response the handler has made itself.
    * @throws {RangeError} when a cookie became too large.
+   * @throws {TypeError} when there are too many.
    */
   commit(state: () => ResponseState, given: Headers | undefined): void {
     const lines: string[] = [];
@@ -97,6 +99,8 @@ export class Visitor implements CookieOwner, SessionOwner, MessageOwner {
     if (lines.length === 0) return;
     const known = state();
     this.#takeBack(known);
+    const count = known.headers.length + lines.length;
+    if (count > MAX_FIELDS) throw tooManyFields(count);
     for (const line of lines) known.headers.push(["set-cookie", line]);
     this.#sent = lines;
     // What is made for one visitor must not be handed to the next one by a cache on the way.

@@ -8,7 +8,7 @@ import { acceptsJson } from "./accept.ts";
 import { knownResponse } from "./body_size.ts";
 import { splitUrl } from "./context.ts";
 import { asError } from "./errors.ts";
-import { checkHeader } from "./header_value.ts";
+import { checkHeader, MAX_FIELDS, tooManyFields } from "./header_value.ts";
 import { httpDate } from "./http_date.ts";
 import { isBodyless, reasonOf } from "./status.ts";
 import { SOFTWARE } from "./version.ts";
@@ -121,7 +121,9 @@ export function faultOf(info: ErrorInfo): Fault {
 export function errorResponse(options: ErrorOptions): Response {
   const info = errorInfo(options);
   const headers = new Headers({ "cache-control": "max-age=0", vary: "accept" });
-  for (const [name, value] of pageHeaders(options.headers)) {
+  const given = pageHeaders(options.headers);
+  if (given.length > MAX_FIELDS) throw tooManyFields(given.length);
+  for (const [name, value] of given) {
     checkHeader(name, value);
     if (name === "set-cookie" || name === "vary") headers.append(name, value);
     else headers.set(name, value);

@@ -60,6 +60,15 @@ export function parseHeaderValue(header: string): HeaderValue {
 const UNSENDABLE = /[\x00-\x08\x0a-\x1f\x7f]/;
 
 /**
+ * Most header fields of a response. No client takes many more, the time to look through them grows with
+ * the square of their number, and the runtime ends the whole process for some ten thousand names.
+ */
+export const MAX_FIELDS = 512;
+
+/** Longest name of a field. The runtime ends the whole process for one of 64 KiB over HTTP/2. */
+const MAX_NAME = 1024;
+
+/**
  * Refuses what would end a header early, or the process. Where the platform refuses it too, it says
  * neither which header nor what is wrong with it.
  *
@@ -69,6 +78,7 @@ export function checkHeader(name: string, value: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
     throw new TypeError(`Cannot send a header named ${JSON.stringify(name)}`);
   }
+  if (!isShort(name)) throw longName(name);
   if (!isSendable(value)) throw unsendable(name);
   // deno-lint-ignore no-control-regex
   if (/[^\x00-\xff]/.test(value)) {
@@ -79,6 +89,26 @@ export function checkHeader(name: string, value: string): void {
 /** Whether a value can stand in a header, but for characters beyond Latin-1. */
 export function isSendable(value: string): boolean {
   return !UNSENDABLE.test(value);
+}
+
+/** Whether a name that a header may have is short enough to be sent. */
+export function isShort(name: string): boolean {
+  return name.length <= MAX_NAME;
+}
+
+/** The error for a name that is not. */
+export function longName(name: string): TypeError {
+  return new TypeError(
+    `Cannot send header ${name.slice(0, 40)}…: its name has ${name.length} characters, ` +
+      `${MAX_NAME} are possible`,
+  );
+}
+
+/** The error for more than {@link MAX_FIELDS}. */
+export function tooManyFields(count: number): TypeError {
+  return new TypeError(
+    `Cannot send a response of ${count} header fields: ${MAX_FIELDS} are possible`,
+  );
 }
 
 /** The error for a value that cannot. */

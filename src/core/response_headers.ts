@@ -9,7 +9,14 @@
  * @module
  */
 
-import { isSendable, unsendable } from "./header_value.ts";
+import {
+  isSendable,
+  isShort,
+  longName,
+  MAX_FIELDS,
+  tooManyFields,
+  unsendable,
+} from "./header_value.ts";
 
 type Pairs = Iterable<readonly [name: string, value: string]>;
 type Opaque = Record<symbol, { readonly headerList?: Pairs } | undefined>;
@@ -19,13 +26,17 @@ let pairsOf: ((res: Response) => Pairs) | undefined;
 /**
  * Checks headers that somebody else has made.
  *
- * @throws {TypeError} for control characters. The platform takes most of them, and the runtime ends the
- * whole process when it comes to write one.
+ * @throws {TypeError} for control characters, for names that are too long, and for too many fields. The
+ * platform takes most of them, and the runtime ends the whole process when it comes to write one.
  */
 export function checkHeaders(res: Response): void {
+  let count = 0;
   for (const [name, value] of (pairsOf ??= choose())(res)) {
+    count++;
     if (!isSendable(value)) throw unsendable(name);
+    if (!isShort(name)) throw longName(name);
   }
+  if (count > MAX_FIELDS) throw tooManyFields(count);
 }
 
 function choose(): (res: Response) => Pairs {

@@ -241,6 +241,14 @@ Deno.test("CKY-04 clearing is not stopped by names that no response of ours can 
   assert.deepEqual(below.lines.map((line) => line.split(";")[0]), ["__secure-y=", "mine="]);
 });
 
+Deno.test("CKY-04 more cookies than a response can carry are an error, whoever sent them", async () => {
+  const cookies = (count: number) => Array.from({ length: count }, (_, i) => `c${i}=1`).join("; ");
+  const clear = (was: AtilaWas) => was.cookie.clear();
+  assert.equal((await run(clear, { cookie: cookies(500) })).lines.length, 500);
+  const many = await run(clear, { cookie: cookies(3000) });
+  assert.deepEqual([many.status, many.lines.length], [500, 0]);
+});
+
 Deno.test("CKY-02 a name that promises something is refused where the cookie does not keep it", async () => {
   const set = (name: string, options?: CookieOptions) => (was: AtilaWas) => {
     try {

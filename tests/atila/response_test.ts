@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { Atila, type AtilaWas, type Body } from "../../src/atila/mod.ts";
+import { ResponseState } from "../../src/atila/response.ts";
 import { wac } from "../../src/was/wac.ts";
 import type { Logger } from "../../src/core/log.ts";
 
@@ -129,6 +130,21 @@ Deno.test("RSP-06 header names and values that would break out are refused", asy
     return "ok";
   }).get("/");
   assert.equal(answer.text, "ok");
+});
+
+Deno.test("RSP-06 more headers than a response can carry are refused", () => {
+  const state = new ResponseState();
+  for (let i = 0; i < 512; i++) state.add(`x-${i}`, "v");
+  assert.throws(() => state.add("x-512", "v"), {
+    name: "TypeError",
+    message: "Cannot send a response of 513 header fields: 512 are possible",
+  });
+  state.remove("x-1");
+  state.add("x-512", "v");
+  assert.throws(() => new ResponseState().add("x".repeat(65536), "v"), {
+    name: "TypeError",
+    message: /its name has 65536 characters/,
+  });
 });
 
 Deno.test("RSP-07 text and bytes have a known length", async () => {

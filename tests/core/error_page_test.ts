@@ -78,3 +78,12 @@ Deno.test("HTTP-24 headers of the error win, odd reasons and causes do no harm",
   assert.ok((await res.text()).includes("Nicht ✓ erlaubt"));
   assert.equal(errorResponse({ req: page, status: 304 }).body, null);
 });
+
+Deno.test("HTTP-24 an error with more headers than a response can carry has no page", () => {
+  const headers = Array.from({ length: 600 }, (_, i): [string, string] => [`x-${i}`, "v"]);
+  const req = new Request("http://host/");
+  assert.throws(() => errorResponse({ req, status: 400, headers }), {
+    name: "TypeError",
+    message: "Cannot send a response of 600 header fields: 512 are possible",
+  });
+});

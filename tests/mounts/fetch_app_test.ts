@@ -250,3 +250,24 @@ Deno.test("OPS-28 MNT-16 a header with a control character is an error, and its 
   const fine = new ForeignApp(() => new Response("x", { headers: { "x-a": "a\tb\x80\xff" } }));
   assert.equal((await call(fine)).headers.get("x-a"), "a\tb\x80\xff");
 });
+
+Deno.test("OPS-28 MNT-16 too many header fields, or a name too long, are an error as well", async () => {
+  const named = (count: number) =>
+    new ForeignApp(() =>
+      new Response("x", {
+        headers: Array.from({ length: count }, (_, i): [string, string] => [`x-${i}`, "v"]),
+      })
+    );
+  // The type of the body is one more.
+  assert.equal((await call(named(511))).status, 200);
+  await assert.rejects(async () => await call(named(512)), {
+    name: "TypeError",
+    message: "Cannot send a response of 513 header fields: 512 are possible",
+  });
+  const long = new ForeignApp(() => new Response("x", { headers: { ["x".repeat(65536)]: "v" } }));
+  await assert.rejects(async () => await call(long), {
+    name: "TypeError",
+    message: `Cannot send header ${"x".repeat(40)}…: its name has 65536 characters, ` +
+      "1024 are possible",
+  });
+});
