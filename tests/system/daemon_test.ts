@@ -2,9 +2,25 @@ import assert from "node:assert/strict";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../_support/free_port.ts";
+import { canMount } from "../_support/small_disk.ts";
 import { curl, HeldRequests, until, who, Workshop } from "../_support/service_process.ts";
 
 const CLI = join(dirname(fileURLToPath(import.meta.url)), "../../cli.ts");
+
+async function command(program: string, ...args: string[]): Promise<void> {
+  assert.ok((await new Deno.Command(program, { args }).output()).success, args.join(" "));
+}
+
+/** False for the process of a zombie, too. */
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.readLink(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
 
 interface Shop {
   readonly workshop: Workshop;
@@ -151,6 +167,26 @@ Deno.test("SRV-05 SRV-20 a killed daemon leaves nothing that keeps the next from
     assert.equal(second.code, 0, second.output);
     assert.ok(await who(port));
   });
+});
+
+Deno.test({
+  name: "SRV-16 SRV-21 a daemon whose files cannot be removed ends all the same",
+  ignore: !await canMount(),
+  fn: async () => {
+    await withShop({ before: "setInterval(() => {}, 1000);" }, async ({ workshop, run }) => {
+      const { output } = await run("start");
+      const pid = Number(/^started \[(\d+)\]/.exec(output)![1]);
+      const file = join(workshop.path, "var/my-shop/daemon.pid");
+      // what something is mounted on cannot be removed, not even by root
+      await command("mount", "--bind", file, file);
+      try {
+        assert.deepEqual(await run("stop"), { code: 0, output: "stopped" });
+        await until(() => exists(`/proc/${pid}/exe`), (alive) => !alive, "the daemon lives on");
+      } finally {
+        await command("umount", "-l", file);
+      }
+    });
+  },
 });
 
 Deno.test("SRV-14 TST-02 a test run on its own port does not mind the daemon", async () => {

@@ -12,9 +12,11 @@ import { join } from "../../core/file_path.ts";
 import { getVarPath } from "../paths.ts";
 
 const NAME = "daemon.pid";
-/** How often, and at what distance in milliseconds, a busy or empty file is looked at again. */
+/** How often, and at what distance in milliseconds, a busy file is looked at again. */
 const TRIES = 20;
 const PAUSE_MS = 25;
+/** How often a locked file without a number is looked at: its daemon may be held up before it writes one. */
+const NUMBER_TRIES = 100;
 
 /**
  * Process id of the running daemon, or `undefined`.
@@ -24,7 +26,7 @@ const PAUSE_MS = 25;
  */
 export async function daemonPid(varPath: string = getVarPath()): Promise<number | undefined> {
   const path = join(varPath, NAME);
-  for (let tries = 0; tries < TRIES; tries++) {
+  for (let tries = 0; tries < NUMBER_TRIES; tries++) {
     const file = await openExisting(path);
     if (file === undefined) return undefined;
     using _closing = file;

@@ -356,14 +356,23 @@ class Supervisor implements Server {
   #onStopSignal(signal: Deno.Signal): void {
     if (this.#stopping !== undefined) {
       for (const engine of this.#engines) engine.kill();
-      this.#hooks.stopped?.();
+      this.#tellStopped();
       Deno.exit(exitCodeOf(signal));
     }
     this.#log.log(`${signal}: stopping`);
     void this.#stop(DEFAULT_GRACE_MS).finally(() => {
-      this.#hooks.stopped?.();
+      this.#tellStopped();
       setTimeout(() => Deno.exit(EXIT_NORMAL), 0);
     });
+  }
+
+  #tellStopped(): void {
+    try {
+      this.#hooks.stopped?.();
+    } catch (error) {
+      // Files that cannot be removed, on a disk that has become read-only, must not keep the process.
+      this.#log.trace(error);
+    }
   }
 
   #stop(grace: number): Promise<void> {

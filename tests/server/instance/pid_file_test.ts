@@ -109,6 +109,21 @@ Deno.test("SRV-20 a pid file that is gone, or another daemon's by now, stays as 
   }
 });
 
+Deno.test("SRV-18 SRV-20 a daemon that is held up before it writes its number is found", async () => {
+  const directory = await Deno.makeTempDir();
+  try {
+    const path = join(directory, "daemon.pid");
+    using file = await Deno.create(path);
+    await file.lock(true);
+    const asked = daemonPid(directory);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    await Deno.writeTextFile(path, "4711\n");
+    assert.equal(await asked, 4711);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
 Deno.test("CLI-05 a service about which nothing can be said does not keep others from the list", async () => {
   const base = await Deno.makeTempDir();
   try {
