@@ -5,6 +5,8 @@
  * @module
  */
 
+import { parseHttpDate } from "../core/http_date.ts";
+
 /** Looks a header up; the name in lower case. */
 export type HeaderLookup = (name: string) => string | null | undefined;
 
@@ -77,8 +79,9 @@ export function readResponse(
   // a cookie for one client is not for the next one, whatever else the response says of itself
   if (header("set-cookie") || (request.isPrivate && !isPublic)) return NOT_KEPT;
   const age = Math.max(0, seconds(header("age")) ?? 0);
-  const lifetime = seconds(directives.get("s-maxage")) ?? seconds(directives.get("max-age")) ??
-    untilExpiry(header, now);
+  const told = directives.get("s-maxage") ?? directives.get("max-age");
+  // a time nobody can read is none, and Expires does not count beside it
+  const lifetime = told === undefined ? untilExpiry(header, now) : seconds(told) ?? 0;
   const left = lifetime === undefined ? 0 : lifetime - age;
   return left > 0 ? { seconds: left, isPublic, age } : NOT_KEPT;
 }
@@ -98,9 +101,8 @@ function seconds(text: string | null | undefined): number | undefined {
 function untilExpiry(header: HeaderLookup, now: number): number | undefined {
   const expires = header("expires");
   if (!expires) return undefined;
-  const end = Date.parse(expires);
+  const end = parseHttpDate(expires.trim());
   // a date nobody can read means that it has passed
-  if (Number.isNaN(end)) return 0;
-  const sent = Date.parse(header("date") ?? "");
-  return Math.floor((end - (Number.isNaN(sent) ? now : sent)) / 1000);
+  if (end === undefined) return 0;
+  return Math.floor((end - (parseHttpDate((header("date") ?? "").trim()) ?? now)) / 1000);
 }
