@@ -180,6 +180,8 @@ export class CacheDisk {
     const now = this.#options.now();
     if (now < this.#restUntil) return;
     this.#restUntil = now + REST_MS;
+    // the directory may be another one by then, or gone: it is looked at first
+    this.#counted = -1;
     this.#options.failed(asError(thrown));
   }
 }

@@ -314,6 +314,30 @@ Deno.test("CACHE-04 a full disk, or one that cannot be written, is said once and
   });
 });
 
+Deno.test("CACHE-04 a directory that was taken away is made again a minute after that was said", async () => {
+  await directory(async (path) => {
+    let now = Date.now();
+    const failures: string[] = [];
+    await using cache = new ResponseCache({
+      diskmax: 99_999,
+      path: `${path}/cache`,
+      now: () => now,
+      failed: (error) => void failures.push(error.message),
+    });
+    cache.store("a", noHeaders, response("x"));
+    await cache.settled();
+    assert.equal(await mark(cache, "a"), "HIT");
+    await Deno.remove(`${path}/cache`, { recursive: true });
+    cache.store("b", noHeaders, response("x"));
+    await cache.settled();
+    assert.deepEqual([await mark(cache, "b"), failures.length], [undefined, 1]);
+    now += 61_000;
+    cache.store("b", noHeaders, response("x"));
+    await cache.settled();
+    assert.deepEqual([await mark(cache, "b"), failures.length], ["HIT", 1]);
+  });
+});
+
 Deno.test("CACHE-03 who sends cookies or credentials gets public entries only; Vary is heeded", async () => {
   await using cache = new ResponseCache({ memmax: 99_999 });
   const as = (headers: Record<string, string>) => (name: string) => headers[name];
