@@ -108,6 +108,30 @@ export function isCachedRequest({ method, body, stream }: HttpRequest): boolean 
   return settings !== undefined && method === "GET" && body === null && stream !== true;
 }
 
+/** Whether a request may change what the cache has of its URL. */
+export function isCacheChange({ method }: HttpRequest): boolean {
+  return settings !== undefined && method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
+}
+
+/**
+ * Forgets the answer of the URL to which something was sent, unless that was refused (RFC 9111, 4.4).
+ *
+ * @param place As with {@link throughCache}.
+ */
+export async function forgetChanged(
+  { url }: HttpRequest,
+  place: string,
+  { status, statusCode }: Outcome,
+): Promise<void> {
+  // what has no answer may have been done
+  if (status === -1 || (status === 3 && statusCode >= 400)) return;
+  await (await responseCache())?.delete(keyOf(place, url));
+}
+
+function keyOf(place: string, url: string): string {
+  return `GET ${place} ${url}`;
+}
+
 /** What the headers of a request do not tell of it. */
 export interface UntoldFacts {
   /** Credentials it will be sent with, besides those in its headers: user and password, or a token. */
@@ -138,7 +162,7 @@ export async function throughCache(
   const requestedAt = Date.now();
   const asked = { ...readRequest("GET", look), since };
   if (!asked.writes) return await send(signal);
-  const key = `GET ${place} ${request.url}`;
+  const key = keyOf(place, request.url);
   const kept = await cache.lookup(key, look, asked);
   if (kept !== undefined) return outcomeOf(kept, request.url);
   const shared = `${key}\n${headers.slice(0, headers.length - own).join("\n")}`;

@@ -14,7 +14,7 @@ import { deliver, type Delivery } from "../net/deliver.ts";
 import { nameFailure, unavailable, watchHealth } from "./delivery.ts";
 import { type Alias, type AliasMember, certificatesOf, splitAliasPath } from "./aliases.ts";
 import { backendKeepAlive, backends } from "./backend_clients.ts";
-import { isCachedRequest, throughCache } from "./cachefs.ts";
+import { forgetChanged, isCacheChange, isCachedRequest, throughCache } from "./cachefs.ts";
 import { encodeBody, encodeUpload, type RequestData, withQuery } from "./encode_data.ts";
 import {
   type Asked,
@@ -273,9 +273,16 @@ class PreparedRequest implements Asked, Cacheable {
   /** Sends it, unless there is an answer to it in the cache file system. */
   #cachedOrSent(signal: StopSignal): Promise<Outcome> {
     const request = this.#request;
-    if (!isCachedRequest(request)) return this.#send(signal);
+    const changes = isCacheChange(request);
+    if (!changes && !isCachedRequest(request)) return this.#send(signal);
     const members = this.#member === undefined ? this.#alias?.members ?? [] : [this.#member];
     const place = members.map(({ node, database }) => node + database).join(" ");
+    if (changes) {
+      return this.#send(signal).then(async (outcome) => {
+        await forgetChanged(request, place, outcome);
+        return outcome;
+      });
+    }
     return throughCache(request, place, this.#own, (stop) => this.#send(stop), signal, {
       credentials: credentialsOf(request, members),
       since: this.#since,

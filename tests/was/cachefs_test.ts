@@ -101,6 +101,40 @@ Deno.test("CACHE-01 CACHE-04 the disk of one worker serves the next, by alias to
   }
 });
 
+Deno.test("CACHE-01 CACHE-03 what was sent to a URL ends what is kept of it, unless it was refused", async () => {
+  const path = await Deno.makeTempDir();
+  try {
+    for (const sizes of [{ memmax: 100_000 }, { diskmax: 1_000_000, path }]) {
+      await using server = backend();
+      alias("@cachefs", "http", server.node);
+      enableCachefs(sizes);
+      for (const url of [`${server.url}/x`, "@cachefs/x"]) {
+        const get = async () => (await was.get<Counted>(url)).getHeader(LOOKUP) !== undefined;
+        const calls = [() => was.post(url, {}), () => was.put(url, {}), () => was.delete(url)];
+        for (const call of calls) {
+          // the disk is written in the background
+          for (let i = 0; i < 1000 && !await get(); i++);
+          assert.equal((await call()).statusCode, 200);
+          assert.equal(await get(), false);
+        }
+        for (let i = 0; i < 1000 && !await get(); i++);
+        await was.options(url);
+        await was.head(url);
+        await was.post(`${url}/y`, {});
+        assert.equal(await get(), true);
+      }
+      const closed = `${server.url}/x?closed=1&cc=public,max-age=60`;
+      await was.get(closed, undefined, { auth: ["token"] });
+      assert.equal((await was.post(closed, {})).statusCode, 401);
+      assert.equal((await was.get(closed)).statusCode, 200, "the kept one");
+      aliases.delete("@cachefs");
+    }
+  } finally {
+    aliases.delete("@cachefs");
+    await Deno.remove(path, { recursive: true });
+  }
+});
+
 Deno.test("OPS-08 the same request many times at once is one upstream request", async () => {
   await using server = backend();
   enableCachefs({ memmax: 100_000 });
