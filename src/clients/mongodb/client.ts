@@ -24,6 +24,7 @@ import {
   poolKey,
 } from "../database.ts";
 import { orAborted, SharedOpening } from "../shared_opening.ts";
+import { guardDriver } from "./messages.ts";
 import type { MongoOperation } from "./operations.ts";
 
 /** Options of a {@link MongodbClient}. */
@@ -239,6 +240,7 @@ export class MongodbClient implements Client {
       signal.throwIfAborted();
       // loaded with the first operation
       const MongoClient = packageExport(await import("mongodb"), "MongoClient");
+      await guardDriver();
       const client = new MongoClient(
         `mongodb://${host.includes(":") ? `[${host}]` : host}:${port}/`,
         {
