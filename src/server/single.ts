@@ -35,19 +35,32 @@ export async function runSingle(
   startEngine: StartEngine,
   loaded: (watched: readonly string[]) => void,
 ): Promise<Server> {
-  const engine = await startEngine(service, {
-    address: settings.address,
-    port: settings.port,
-    reusePort: false,
-    workerIndex: 0,
-    life: 0,
-    shared: createShared(1, SHARED_BYTES),
-    reloaded: false,
-    ownsLogs: true,
-    run: settings,
-    loaded,
+  // Whoever rotates logs or asks for a restart need not know that this process has just begun.
+  const unsignal = onSignals({
+    stop: (signal) => Deno.exit(exitCodeOf(signal)),
+    restart: () => Deno.exit(EXIT_RESTART),
+    rotate: () => wac.logger.rotate(),
   });
+  let engine: Engine;
+  try {
+    engine = await startEngine(service, {
+      address: settings.address,
+      port: settings.port,
+      reusePort: false,
+      workerIndex: 0,
+      life: 0,
+      shared: createShared(1, SHARED_BYTES),
+      reloaded: false,
+      ownsLogs: true,
+      run: settings,
+      loaded,
+    });
+  } catch (error) {
+    unsignal();
+    throw error;
+  }
   const server = new SingleServer(engine);
+  unsignal();
   wac.control = (what, seconds) =>
     server.end(what === "restart" ? EXIT_RESTART : EXIT_NORMAL, seconds);
   const scheme = service.ssl === undefined ? "http" : "https";

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import {
   curl,
   HeldRequests,
@@ -8,6 +9,8 @@ import {
   who,
   Workshop,
 } from "../_support/service_process.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
 async function start(workshop: Workshop, workers: number, before = ""): Promise<ServiceProcess> {
   const script = await workshop.script({ options: `{ port: 0, workers: ${workers} }`, before });
@@ -88,6 +91,51 @@ Deno.test("SRV-21 SRV-23 without a supervisor HUP ends with the exit code that a
   service.signal("SIGHUP");
   assert.equal(await service.code(), 3);
   await service.line(/^W0 umounted/);
+});
+
+Deno.test("SRV-21 SRV-23 HUP and USR1 mean the same to a single process that has not started yet", async () => {
+  await using workshop = await Workshop.open();
+  const script = join(workshop.appPath, "app.ts");
+  await Deno.writeTextFile(
+    script,
+    `import * as skitai from ${JSON.stringify(join(ROOT, "mod.ts"))};
+import { Atila } from ${JSON.stringify(join(ROOT, "src/atila/mod.ts"))};
+const app = new Atila(import.meta.url);
+app.beforeMount(() => {
+  app.log("an empty log would not be renamed");
+  console.log("waits");
+  return new Promise((resolve) => setTimeout(resolve, 1e9));
+});
+skitai.enableFileLogging("logs");
+skitai.mount("/", app);
+await skitai.run({ port: 0 });
+`,
+  );
+  const service = workshop.start(script);
+  await service.line(/^waits$/);
+  const logs = join(workshop.appPath, "logs");
+  const old = () => [...Deno.readDirSync(logs)].filter(({ name }) => /^app-/.test(name)).length;
+  service.signal("SIGUSR1");
+  await until(old, (count) => count === 1, "the log is not renamed");
+  service.signal("SIGHUP");
+  assert.equal(await service.code(), 3);
+});
+
+Deno.test("SRV-16 SRV-21 who stops a service that has not started yet need not wait for it", async () => {
+  await using workshop = await Workshop.open();
+  const before = `if (Deno.env.get("SKITAI_ROLE") === "engine") {
+  console.log("waits");
+  await new Promise((resolve) => setTimeout(resolve, 1e9));
+}`;
+  const service = await start(workshop, 2, before);
+  await service.line(/^waits$/);
+  service.signal("SIGTERM");
+  // the grace of requests, of which there can be none, is half a minute
+  const late = AbortSignal.timeout(20_000);
+  const isLate = new Promise((_, reject) => {
+    late.onabort = () => reject(new Error("it waits for its grace"));
+  });
+  assert.equal(await Promise.race([service.code(), isLate]), 0);
 });
 
 Deno.test("SRV-21 HTTP-39 HUP replaces the engine process while every request is answered", async () => {

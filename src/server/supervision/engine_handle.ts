@@ -143,7 +143,9 @@ export class EngineHandle {
     this.#heartbeat?.stop();
     if (!this.#stopping) {
       this.#stopping = true;
-      this.#send({ type: "stop", graceMs, handoverMs });
+      // One that starts has nothing to end gracefully, and may never come to listen for orders.
+      if (this.#servingSince === 0) this.#child.kill("SIGTERM");
+      else this.#send({ type: "stop", graceMs, handoverMs });
     }
     const timer = setTimeout(() => this.kill(), graceMs + STOP_MARGIN_MS);
     await this.gone;
