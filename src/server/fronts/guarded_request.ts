@@ -5,6 +5,7 @@
  * @module
  */
 
+import { concatBytes } from "../../core/concat_bytes.ts";
 import { HttpError } from "../../core/errors.ts";
 import type { StallWatch, Transfer } from "./stall_watch.ts";
 
@@ -153,6 +154,21 @@ function deadline<T>(req: Request, reading: Promise<T>): Promise<T> {
   });
 }
 
+/** Chunks below this many bytes are gathered, as far as they come at once. */
+const SMALL_BYTES = 1024;
+/** Most of them that are read in one turn of the event loop, which takes some milliseconds. */
+const MAX_GATHERED = 128;
+
+/**
+ * The same bytes without much room beside them. The runtime reads each chunk into 64 KiB, and a client may
+ * send a body of millions of chunks, each a single byte: who keeps them all must not keep that as well.
+ */
+function fitted(chunk: Bytes): Bytes {
+  return chunk.byteLength * 2 < chunk.buffer.byteLength ? chunk.slice() : chunk;
+}
+
+function ignore(): void {}
+
 /** Gives the chunks of a body as they are asked for, and fails when one takes too long. */
 class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer, LeavableBody {
   place = -1;
@@ -160,6 +176,7 @@ class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer, LeavableB
   readonly #source: ReadableStream<Bytes>;
   readonly #guard: RequestGuard;
   #reader: ReadableStreamDefaultReader<Bytes> | undefined;
+  #reading: Promise<ReadableStreamReadResult<Bytes>> | undefined;
   #controller: ReadableStreamDefaultController<Bytes> | undefined;
 
   constructor(source: ReadableStream<Bytes>, guard: RequestGuard) {
@@ -173,18 +190,20 @@ class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer, LeavableB
 
   async pull(controller: ReadableStreamDefaultController<Bytes>): Promise<void> {
     // The source is locked with the first read only: until then the request may be cloned.
-    const reader = this.#reader ??= this.#source.getReader();
+    this.#reader ??= this.#source.getReader();
     this.movedAt = performance.now();
     this.#guard.watch.add(this);
     try {
-      const { done, value } = await reader.read();
+      const { done, value } = await this.#read();
       if (done) this.#guard.over();
       if (this.#controller === undefined) return;
       if (done) {
         this.#controller = undefined;
         controller.close();
       } else {
-        controller.enqueue(value);
+        const chunk = value.byteLength < SMALL_BYTES ? await this.#gather(value) : fitted(value);
+        // It may have been given up meanwhile.
+        if (this.isOpen) controller.enqueue(chunk);
       }
     } catch (error) {
       this.#guard.over();
@@ -192,6 +211,41 @@ class GuardedBody implements UnderlyingDefaultSource<Bytes>, Transfer, LeavableB
       this.#controller = undefined;
     } finally {
       this.#guard.watch.remove(this);
+    }
+  }
+
+  /** The read that is waiting, or a new one. */
+  async #read(): Promise<ReadableStreamReadResult<Bytes>> {
+    try {
+      return await (this.#reading ??= this.#reader!.read());
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
+  /**
+   * A small chunk with those that follow at once. What is there already is read without a turn for anybody
+   * else: a body of single bytes would keep the whole worker busy until it ends.
+   */
+  async #gather(first: Bytes): Promise<Bytes> {
+    const pieces = [fitted(first)];
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const turn = new Promise<void>((resolve) => timer = setTimeout(resolve, 0));
+    try {
+      while (pieces.length < MAX_GATHERED) {
+        const reading = this.#reading ??= this.#reader!.read();
+        // Its failure, as its end, is for the next pull.
+        const next = await Promise.race([reading.catch(ignore), turn]);
+        if (next === undefined || next.done) return concatBytes(pieces);
+        this.#reading = undefined;
+        this.movedAt = performance.now();
+        pieces.push(fitted(next.value));
+        if (next.value.byteLength >= SMALL_BYTES) return concatBytes(pieces);
+      }
+      await turn;
+      return concatBytes(pieces);
+    } finally {
+      clearTimeout(timer);
     }
   }
 
