@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { freePort } from "../_support/free_port.ts";
 import { curl, until, who, Workshop } from "../_support/service_process.ts";
 
@@ -128,4 +129,37 @@ Deno.test("SRV-28 CLI-08 production is switched on by the environment or the com
     assert.equal(await run.code(), 0);
     assert.deepEqual(run.lines, [`devel ${devel}`]);
   }
+});
+
+Deno.test("SRV-04 SRV-15 engine processes have the flags of a service that may not do everything", async () => {
+  await using workshop = await Workshop.open();
+  const port = freePort();
+  const script = join(workshop.appPath, "app.ts");
+  await Deno.writeTextFile(
+    script,
+    `import * as skitai from "@skitai/skitai";
+skitai.mount("/", () => new Response("served"));
+await skitai.run({ port: ${port}, workers: 2 });
+`,
+  );
+  const command = [
+    "run",
+    "--no-prompt",
+    "--config",
+    fileURLToPath(new URL("../../deno.json", import.meta.url)),
+    `--allow-net=127.0.0.1:${port}`,
+    "--allow-env",
+    "--allow-read",
+    "--allow-run",
+    `--allow-write=${workshop.path}`,
+    "--allow-sys=uid",
+  ];
+  const service = workshop.start(script, { command });
+  await service.line(/serving on 127.0.0.1 port .*2 worker/);
+  assert.equal((await curl(port, "/")).body, "served");
+  service.signal("SIGTERM");
+  assert.equal(await service.code(), 0);
+  const start = workshop.start(script, { command, args: ["start"] });
+  await start.line(/^started /);
+  assert.equal(await workshop.start(script, { command, args: ["stop"] }).code(), 0);
 });

@@ -23,20 +23,47 @@ export interface ChildCommand {
   readonly args: readonly string[];
 }
 
-/** Setting the process title overwrites what the system knows of the command line, so it is read early. */
-const commandLine: readonly string[] | undefined = readCommandLine();
+/** Setting the process title overwrites what the system knows of the command line, so it is kept. */
+let commandLine: { readonly argv: readonly string[] | undefined } | undefined;
+
+function ownCommandLine(): readonly string[] | undefined {
+  return (commandLine ??= { argv: readCommandLine() }).argv;
+}
 
 function readCommandLine(): readonly string[] | undefined {
   if (Deno.build.os !== "linux") return undefined;
   try {
-    return Deno.readTextFileSync("/proc/self/cmdline").split("\0").slice(0, -1);
+    return argvOf(Deno.readTextFileSync("/proc/self/cmdline"));
   } catch (error) {
-    // A sandbox without /proc, or a run without permission to read it.
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotCapable) {
-      return undefined;
-    }
+    // A sandbox without /proc.
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof Deno.errors.NotCapable) return askForCommandLine();
     throw error;
   }
+}
+
+/**
+ * The runtime reads /proc for those with all permissions only. Who starts engine processes may have
+ * this read by another process; without it they would lose import map and lists of permissions.
+ */
+function askForCommandLine(): readonly string[] | undefined {
+  const program = `Deno.stdout.writeSync(Deno.readFileSync("/proc/${Deno.pid}/cmdline"))`;
+  try {
+    const { success, stdout } = new Deno.Command(Deno.execPath(), {
+      args: ["eval", "--no-config", "--no-lock", "--quiet", program],
+      stdin: "null",
+      stderr: "null",
+    }).outputSync();
+    return success ? argvOf(new TextDecoder().decode(stdout)) : undefined;
+  } catch (error) {
+    // The start that follows fails for the same reason, and says so.
+    if (error instanceof Deno.errors.NotCapable) return undefined;
+    throw error;
+  }
+}
+
+function argvOf(text: string): readonly string[] {
+  return text.split("\0").slice(0, -1);
 }
 
 /**
@@ -46,7 +73,7 @@ function readCommandLine(): readonly string[] | undefined {
  * @throws {ConfigError} when the process was not started from a script.
  */
 export function childCommand(
-  argv: readonly string[] | undefined = commandLine,
+  argv: readonly string[] | undefined = ownCommandLine(),
   args: readonly string[] = Deno.args,
 ): ChildCommand {
   const program = Deno.execPath();
