@@ -168,6 +168,10 @@ export class Alias {
       );
     }
     this.type = type;
+    if (options.ssl !== undefined && typeof options.ssl !== "boolean") {
+      // taken for false, it would send everything in the clear
+      throw new TypeError(`Cannot define ${this.name}: ssl is true or false`);
+    }
     this.tls = options.ssl === true || type === "https" || type === "wss";
     const { role = "", source = "" } = options;
     if (typeof role !== "string" || typeof source !== "string") {

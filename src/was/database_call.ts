@@ -168,6 +168,11 @@ export function findPlace(
   if (typeof meta === "object" && meta !== null && "reqid" in meta) {
     throw new TypeError(`Cannot use ${label} ${shown}: the key "reqid" of meta is reserved`);
   }
+  const { ssl } = options;
+  if (ssl !== undefined && typeof ssl !== "boolean") {
+    // taken for false, it would send the password in the clear
+    throw new TypeError(`Cannot use ${label} ${shown}: ssl is true or false`);
+  }
   if (server) {
     const member = parse?.(target) ?? parseServer(target, type, options.ssl === true);
     return { name: type === "sqlite3" ? target : member.node, alias: undefined, members: [member] };

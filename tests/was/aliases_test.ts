@@ -18,6 +18,7 @@ import {
   PROTO_WSS,
   splitAliasPath,
 } from "../../src/was/aliases.ts";
+import { Was } from "../../src/was/was.ts";
 
 Deno.test("ALI-01 ALI-12 the first definition of a name wins, the app's before the service's", () => {
   const first = alias("@ali-01", PROTO_HTTP, "10.0.0.1");
@@ -119,6 +120,19 @@ Deno.test("ALI-08 TLS by flag or by type", () => {
     [false, true, true, true],
   );
   equal(new Alias("@a", "http", "a.test", { ssl: true }).members[0]!.port, 443);
+  for (const ssl of ["yes", 1, null, { ca: "x" }]) {
+    const given = { ssl: ssl as never };
+    throws(() => new Alias("@a", "http", "a.test", given), /^TypeError: Cannot define @a: ssl is/);
+    const was = new Was();
+    const databases = [
+      () => was.postgresql("u:s3cret@a.test/x", given),
+      () => was.redis("u:s3cret@a.test", 1, given),
+      () => was.mongodb("u:s3cret@a.test", "x", given),
+    ];
+    for (const use of databases) {
+      throws(use, /^TypeError: Cannot use \w+ u:\*\*\*@a.test.*: ssl is/);
+    }
+  }
 });
 
 Deno.test("ALI-11 an address is cut after the name; unknown names throw and list the known", () => {
