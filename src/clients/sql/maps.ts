@@ -131,7 +131,7 @@ export class MapBuilder<F = never> extends SqlBuilder<F> {
 const BLOCK = /<sql\s+name\s*=\s*"([^"]*)"\s*>([\s\S]*?)<\/sql>/g;
 /** Strings, quoted names, comments and casts are text; what looks like a value in them is none. */
 const PIECE =
-  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$|::|:([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)|\{(\w+)\}/g;
+  /(?<!\w)[eE]'(?:\\[\s\S]|''|[^\\'])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$|::|:([A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)|\{(\w+)\}/g;
 
 /**
  * Reads a file of statements. @throws {SyntaxError} naming file and line of what cannot be used.

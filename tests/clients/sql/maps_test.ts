@@ -72,3 +72,9 @@ Deno.test("DB-20 files are found by name, and read again when they change and th
     await Deno.remove(directory, { recursive: true });
   }
 });
+
+Deno.test("DB-20 what looks like a value is none in text with escapes", () => {
+  const text = String.raw`select E'it\'s :no, it''s \\' a, e'' b, like'\' c, :x d`;
+  const [source] = parseMaps(`<sql name="a">${text}</sql>`, "a.sql").values();
+  assert.deepEqual([...source!.names], ["x"]);
+});
