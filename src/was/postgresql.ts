@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keptValues } from "../core/kept_values.ts";
 import type { Outcome } from "../clients/contract.ts";
 import type { StopSignal } from "../core/stop.ts";
 import type { PostgresqlClient } from "../clients/postgresql/client.ts";
@@ -113,9 +114,12 @@ class PostgresqlRequest extends DatabaseRequest {
 
   ask(member: AliasMember, signal: StopSignal): Promise<Outcome> {
     const client = backends.get("postgresql", loadClient);
-    return client instanceof Promise
-      ? client.then((ready) => this.#send(ready, member, signal))
-      : this.#send(client, member, signal);
+    const sql = this.#sql;
+    const params = this.params as readonly unknown[];
+    if (!(client instanceof Promise)) return this.#send(client, member, sql, params, signal);
+    // the client takes the values of the call, but it is not there yet
+    const [keptSql, keptParams] = [keptValues(sql), keptValues(params)];
+    return client.then((ready) => this.#send(ready, member, keptSql, keptParams, signal));
   }
 
   load(member: AliasMember): number {
@@ -127,8 +131,13 @@ class PostgresqlRequest extends DatabaseRequest {
     return askedOf(this.#sql, this.params as readonly unknown[]);
   }
 
-  #send(client: PostgresqlClient, member: AliasMember, signal: StopSignal): Promise<Outcome> {
-    const target = targetOf(this.place, member, this.#options);
-    return client.send(target, this.#sql, this.params as readonly unknown[], signal);
+  #send(
+    client: PostgresqlClient,
+    member: AliasMember,
+    sql: StatementInput,
+    params: readonly unknown[],
+    signal: StopSignal,
+  ): Promise<Outcome> {
+    return client.send(targetOf(this.place, member, this.#options), sql, params, signal);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keptValues } from "../core/kept_values.ts";
 import type { StopSignal } from "../core/stop.ts";
 import type { Outcome } from "../clients/contract.ts";
 import type { DatabaseTarget } from "../clients/database.ts";
@@ -314,7 +315,7 @@ function databaseNumber(value: unknown): string {
 }
 
 class RedisRequest extends DatabaseRequest {
-  readonly #command: RedisCommand;
+  #command: RedisCommand;
   readonly #options: RedisOptions;
 
   constructor(place: Place, command: RedisCommand, options: RedisOptions) {
@@ -325,13 +326,18 @@ class RedisRequest extends DatabaseRequest {
 
   ask(member: AliasMember, signal: StopSignal): Promise<Outcome> {
     const client = backends.get("redis", loadClient);
-    return client instanceof Promise
-      ? client.then((ready) => this.sendBy(ready, this.#target(member), signal))
-      : this.sendBy(client, this.#target(member), signal);
+    if (!(client instanceof Promise)) return this.sendBy(client, this.#target(member), signal);
+    // the client takes the values of the call, but it is not there yet
+    this.keepValues();
+    return client.then((ready) => this.sendBy(ready, this.#target(member), signal));
   }
 
   load(member: AliasMember): number {
     return backends.peek<RedisClient>("redis")?.load(this.#target(member)) ?? 0;
+  }
+
+  protected keepValues(): void {
+    this.#command = keptValues(this.#command);
   }
 
   protected asked(): unknown {
@@ -353,11 +359,15 @@ class RedisRequest extends DatabaseRequest {
 }
 
 class RedisTransaction extends RedisRequest {
-  readonly #commands: readonly RedisCommand[];
+  #commands: readonly RedisCommand[];
 
   constructor(place: Place, commands: readonly RedisCommand[], options: RedisOptions) {
     super(place, ["multi", commands as never], options);
     this.#commands = commands;
+  }
+
+  protected override keepValues(): void {
+    this.#commands = keptValues(this.#commands);
   }
 
   protected override asked(): undefined {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keptValues } from "../core/kept_values.ts";
 import type { Outcome } from "../clients/contract.ts";
 import type { StopSignal } from "../core/stop.ts";
 import type { StatementInput } from "../clients/statement.ts";
@@ -122,11 +123,10 @@ class Sqlite3Request extends DatabaseRequest {
   ask({ database: file }: AliasMember, signal: StopSignal): Promise<Outcome> | Outcome {
     const pool = this.#owner.offloadPool();
     const reads = backends.get("sqlite3", loadShortReads);
+    const params = this.params as readonly unknown[];
     const asked = client === undefined || pool instanceof Promise || reads instanceof Promise
-      ? Promise.all([loadClient(), pool, reads]).then(([send, pool, reads]) => {
-        return this.#send(send, pool, reads, file, signal);
-      })
-      : this.#send(client, pool, reads, file, signal);
+      ? this.#sendLater(loadClient(), pool, reads, file, signal)
+      : this.#send(client, pool, reads, file, this.#sql, params, signal);
     if (!(asked instanceof Promise)) return asked;
     running.set(file, (running.get(file) ?? 0) + 1);
     return asked.finally(() => {
@@ -136,17 +136,32 @@ class Sqlite3Request extends DatabaseRequest {
     });
   }
 
+  /** With the values of the call, whatever becomes of them until everything is there. */
+  async #sendLater(
+    client: Promise<Sqlite3Client>,
+    pool: OffloadPool | Promise<OffloadPool>,
+    reads: ShortReads | Promise<ShortReads>,
+    file: string,
+    signal: StopSignal,
+  ): Promise<Outcome> {
+    const sql = keptValues(this.#sql);
+    const params = keptValues(this.params as readonly unknown[]);
+    const [send, threads, short] = await Promise.all([client, pool, reads]);
+    return this.#send(send, threads, short, file, sql, params, signal);
+  }
+
   #send(
     { sqlite3Ask }: Sqlite3Client,
     pool: OffloadPool,
     reads: ShortReads,
     file: string,
+    sql: StatementInput,
+    params: readonly unknown[],
     signal: StopSignal,
   ): Promise<Outcome> | Outcome {
-    const params = this.params as readonly unknown[];
     // without threads everything is read here anyway
     const short = pool.threads > 0 ? reads : undefined;
-    return sqlite3Ask(pool, short, file, this.#sql, params, signal);
+    return sqlite3Ask(pool, short, file, sql, params, signal);
   }
 
   load({ database }: AliasMember): number {

@@ -257,6 +257,53 @@ Deno.test({
 });
 
 Deno.test({
+  name: "DB-01 DB-02 DB-03 DB-05 values are those of the call, also of the very first one",
+  ignore: noRedis || noPostgresql || noFerretdb,
+  fn: async () => {
+    await using redis = await startRedis();
+    await using postgresql = await startPostgresql();
+    await using mongodb = await startFerretdb();
+    const file = await Deno.makeTempFile({ suffix: ".db3" });
+    const TEXT = new TextDecoder();
+    try {
+      await withWas(async (was) => {
+        aliases.define("@sql", "postgresql", postgresql.member);
+        // the second time there are connections, and others wait for them
+        for (const round of ["first", "second"]) {
+          const bytes = () => new TextEncoder().encode(`${round} right`);
+          const given = Array.from({ length: 4 }, bytes);
+          const list = [1, 2];
+          const document = { round, tags: ["right"], inner: { value: "right" } };
+          const db = was.mongodb(mongodb.address, "shop");
+          const futures = [
+            was.redis(redis.address).set(round, given[0]!),
+            was.redis(redis.address).multi([["set", `${round} in multi`, given[1]!]]),
+            was.postgresql("@sql").execute("select $1::bytea as b, $2::int[] as l", given[2], list),
+            was.sqlite3(file).execute("select ? as b", given[3]),
+            db.insert("things", document),
+          ];
+          for (const one of given) one.fill(120);
+          list.push(3);
+          document.tags[0] = document.inner.value = "wrong";
+          const [, , row, blob, inserted] = await Promise.all(futures.map((one) => one.dispatch()));
+          const text = `${round} right`;
+          assert.equal((await was.redis(redis.address).get(round)).data, text);
+          assert.equal((await was.redis(redis.address).get(`${round} in multi`)).data, text);
+          const [{ b, l }] = row!.data as [{ b: Uint8Array; l: number[] }];
+          assert.deepEqual([TEXT.decode(b), l], [text, [1, 2]]);
+          assert.equal(TEXT.decode((blob!.data as [{ b: Uint8Array }])[0].b), text);
+          assert.equal(inserted!.error, undefined);
+          const found = (await db.findone("things", { round })).data as typeof document;
+          assert.deepEqual([found.tags, found.inner], [["right"], { value: "right" }]);
+        }
+      });
+    } finally {
+      await Deno.remove(file);
+    }
+  },
+});
+
+Deno.test({
   name: "DB-13 DB-14 WAS-20 members of Redis: all at once, and another one when one is away",
   ignore: noRedis,
   fn: async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keptValues } from "../../core/kept_values.ts";
 import type { Db, Document, Filter, FindOptions, Sort } from "mongodb";
 
 /** A document. */
@@ -159,7 +160,11 @@ export const MONGO_OPERATIONS: readonly MongoOperationName[] = Object.keys(
 
 const READS: ReadonlySet<string> = new Set(["find", "findone", "count", "distinct"]);
 
-/** Makes an operation. @throws {TypeError} for what is no operation, or names no collection. */
+/**
+ * Makes an operation, of values as they are now.
+ *
+ * @throws {TypeError} for what is no operation, or names no collection.
+ */
 export function mongoOperation(
   name: MongoOperationName,
   args: readonly unknown[],
@@ -179,12 +184,14 @@ export function mongoOperation(
     signal: AbortSignal,
     ...args: unknown[]
   ) => Promise<unknown>;
+  // the driver reads them when it has a connection
+  const kept = keptValues(args);
   // an aggregation may end in $out or $merge
   // and what is wrong with values may be thrown at once
   return {
     name,
     read: READS.has(name),
-    run: async (db, signal) => await run(db, signal, ...args),
+    run: async (db, signal) => await run(db, signal, ...kept),
   };
 }
 

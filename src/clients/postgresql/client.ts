@@ -10,6 +10,7 @@
  * @module
  */
 
+import { keptValues } from "../../core/kept_values.ts";
 import type { StopSignal } from "../../core/stop.ts";
 import { Pool, type PoolOptions } from "../../net/pool.ts";
 import { Pools } from "../../net/pools.ts";
@@ -181,7 +182,7 @@ export class PostgresqlClient implements Client {
         }
       }
       // a copy: it may have to wait, and the caller go on to put others there
-      const values = listOf(valuesOf(text, params));
+      const values = valuesOf(text, params).map((value) => keptValues(value));
       checkValues(values);
       return { text, values };
     });
@@ -379,11 +380,6 @@ export class PostgresqlClient implements Client {
 }
 
 const numbered = (n: number): string => `$${n}`;
-
-/** A copy of a list, and of the lists in it. */
-function listOf(values: readonly unknown[]): unknown[] {
-  return values.map((value) => Array.isArray(value) ? listOf(value) : value);
-}
 
 /** Whether a statement is known to read only, and not to hold up others for long. */
 function isShort({ text, values }: Step): boolean {

@@ -88,9 +88,10 @@ function convert(value: unknown, which: string): SQLInputValue {
         }
         return value.toISOString();
       }
-      if (value instanceof ArrayBuffer) return new Uint8Array(value);
+      // copies: a statement may have to wait, and the caller go on to put others there
+      if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0));
       if (ArrayBuffer.isView(value)) {
-        return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+        return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice();
       }
   }
   const kind = typeof value === "object" ? value!.constructor?.name ?? "object" : typeof value;
