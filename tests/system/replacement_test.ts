@@ -182,6 +182,38 @@ Deno.test("ATL-07 SRV-05 a successor that does not come to an end of its start g
   await ended(pid);
 });
 
+Deno.test("SRV-21 SRV-05 a successor that does not come to an end of its start gives way to a HUP", async () => {
+  await using workshop = await Workshop.open();
+  const module = join(workshop.appPath, "version.ts");
+  await Deno.writeTextFile(module, `export const version = "one";\n`);
+  const script = await workshop.script({
+    options: "{ port: 0, workers: 2 }",
+    fake: "{ version }",
+    before: `const { version } = await import("./version.ts");`,
+  });
+  const service = workshop.start(script, { env: { SKITAI_HANG_SECONDS: "3" } });
+  const port = await service.port();
+  const stuck = join(workshop.path, "stuck");
+  await Deno.writeTextFile(
+    module,
+    `export const version = "two";
+Deno.writeTextFileSync(${JSON.stringify(stuck)}, String(Deno.pid));
+await new Promise((resolve) => setTimeout(resolve, 3_600_000));
+`,
+  );
+  service.signal("SIGHUP");
+  const read = () => Deno.readTextFile(stuck).catch(() => "");
+  const waiting = Number(await until(read, (text) => text !== "", "an engine that is stuck"));
+  await Deno.writeTextFile(module, `export const version = "three";\n`);
+  // who asks again after some time is heard
+  const ask = () => {
+    service.signal("SIGHUP");
+    return who(port);
+  };
+  await until(ask, (answer) => answer?.version === "three", "version three");
+  await ended(waiting);
+});
+
 Deno.test("SRV-05 without its supervisor an engine process ends, in whatever moment that went", async () => {
   await using workshop = await Workshop.open();
   const gate = new Gate(workshop);

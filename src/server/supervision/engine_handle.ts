@@ -10,7 +10,7 @@ import { engineEnvironment, type EngineStart } from "../role.ts";
 import type { WorkerInfo } from "../server.ts";
 import { StartError, type StartFailure } from "../start_failure.ts";
 import { onEnd } from "./child_end.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { beatsUntilHung, Heartbeat } from "./heartbeat.ts";
 import type { EngineReport, Order } from "./messages.ts";
 import { childCommand } from "./respawn.ts";
 
@@ -43,6 +43,7 @@ export class EngineHandle {
   #events: EngineEvents;
   #heartbeat: Heartbeat | undefined;
   #stopping = false;
+  #began = performance.now();
   #servingSince = 0;
   #workers: readonly WorkerInfo[] = [];
   #watched: readonly string[] = [];
@@ -84,6 +85,13 @@ export class EngineHandle {
   /** True from ready to stop. */
   get serving(): boolean {
     return this.#servingSince !== 0 && !this.#stopping;
+  }
+
+  /** True when it has been starting for as long as one that serves may be silent. */
+  get isSlowToStart(): boolean {
+    const seconds = beatsUntilHung();
+    return this.#servingSince === 0 && seconds > 0 &&
+      performance.now() - this.#began > seconds * 1000;
   }
 
   /** Milliseconds it has served; 0 for one that never did. */

@@ -105,6 +105,8 @@ class Supervisor implements Server {
   #needed: Replacement | undefined;
   /** The one that starts in order to take the place of the current one. */
   #successor: EngineHandle | undefined;
+  /** A successor that was not waited for. */
+  #abandoned: EngineHandle | undefined;
   #takeover: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
   #finished = Promise.withResolvers<number>();
@@ -242,10 +244,12 @@ class Supervisor implements Server {
       // Whatever it was that made it necessary, the last word counts: files may have changed again.
       this.#next = replacement;
       this.#unpause();
-      if (replacement.outdates && this.#successor !== undefined) {
-        // It may even be the change without which that one would start for ever.
-        void this.#successor.stop(0);
-        this.#successor.kill();
+      const successor = this.#successor;
+      // It may even be the change without which that one would start for ever.
+      if (successor !== undefined && (replacement.outdates || successor.isSlowToStart)) {
+        this.#abandoned = successor;
+        void successor.stop(0);
+        successor.kill();
       }
     }
     return this.#replacing ??= this.#replaceAll().finally(() => this.#replacing = undefined);
@@ -302,7 +306,7 @@ class Supervisor implements Server {
       return true;
     } catch (error) {
       if (this.#stopping) return true;
-      if (this.#next?.outdates && old.serving) return true;
+      if (engine === this.#abandoned && old.serving) return true;
       const { text, stack } = (error as StartError).failure;
       if (stack !== "") this.#log.log(stack, "expt");
       if (old.serving) {
