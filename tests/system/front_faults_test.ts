@@ -814,3 +814,31 @@ Deno.test("HTTP-05 fast a body of single bytes takes no more memory than others,
   assert.ok(turns > COUNT / 500, `${turns} turns`);
   assert.match(await answer, /read$/);
 });
+
+Deno.test("HTTP-35 HTTP-37 fast a stream that fails with something unreadable ends its response", async () => {
+  const unreadable = {
+    get message(): string {
+      throw new Error("unreadable");
+    },
+    toString(): string {
+      throw new Error("unreadable");
+    },
+  };
+  await using server = await startTestFront("fast", () => {
+    const parts = ["begun"];
+    return new Response(
+      new ReadableStream({
+        pull(controller) {
+          const part = parts.pop();
+          if (part === undefined) controller.error(unreadable);
+          else controller.enqueue(new TextEncoder().encode(part));
+        },
+      }),
+    );
+  });
+  const answer = await get(server.port, "/");
+  assert.match(answer, /^HTTP\/1\.1 200 /);
+  assert.doesNotMatch(answer, /\r\n0\r\n\r\n$/);
+  const told = server.log.lines.filter((line) => line.includes("is not an error was thrown"));
+  assert.equal(told.length, 1);
+});

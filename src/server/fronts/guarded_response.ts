@@ -5,6 +5,7 @@
  * @module
  */
 
+import { asError } from "../../core/errors.ts";
 import type { StallWatch, Transfer } from "./stall_watch.ts";
 
 /** What becomes of a guarded stream. */
@@ -78,8 +79,10 @@ class GuardedSource implements UnderlyingDefaultSource<Uint8Array>, Transfer {
     } catch (error) {
       if (this.#controller === undefined) return;
       this.#end();
-      this.#fate.failed(error);
-      controller.error(error);
+      // The runtime reads members of it; where they throw, the response would never end.
+      const thrown = asError(error);
+      this.#fate.failed(thrown);
+      controller.error(thrown);
     }
   }
 
