@@ -148,7 +148,8 @@ export class AtilaRequest {
   getHeaderWithAttr(name: string, fallback?: string): [string | undefined, Record<string, string>] {
     const value = this.getHeader(name, fallback);
     if (value === undefined) return [undefined, {}];
-    const [first, ...rest] = value.match(/(?:[^;"]|"(?:\\.|[^"\\])*")+/g) ?? [value];
+    // A quote without its end reaches to the end: each would be looked for anew up to there.
+    const [first, ...rest] = value.match(/(?:[^;"]|"(?:\\.|[^"\\])*(?:"|\\?$))+/g) ?? [value];
     const attributes: Record<string, string> = Object.create(null);
     for (const part of rest) {
       const equals = part.indexOf("=");

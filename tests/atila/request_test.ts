@@ -87,6 +87,18 @@ Deno.test("REQ-04 headers without regard to case, raw, and with parameters", asy
   );
 });
 
+Deno.test("REQ-04 parameters of a header with quotes that do not end are read in time", async () => {
+  // What takes the square of the length would need hours for each of these.
+  const odd = ['\\"', "\\", '"', 'x\\"', '"\\', '";'].map((part) => part.repeat(1_000_000));
+  const header = (value: string) => ({ headers: { "x-a": value } });
+  for (const value of odd) {
+    await inspect((r) => void r.getHeaderWithAttr("x-a"), "/", header(value));
+    await inspect((r) => void r.getHeaderWithAttr("x-a"), "/", header(`a; b="${value}`));
+  }
+  const seen = await inspect((r) => r.getHeaderWithAttr("x-a"), "/", header('a; b="c;d'));
+  assert.deepEqual([seen[0], { ...seen[1] }], ["a", { b: '"c;d' }]);
+});
+
 Deno.test("REQ-05 the body as bytes, in a route that streams as a stream", async () => {
   const bytes = new Uint8Array([0, 255, 10]);
   assert.deepEqual(
