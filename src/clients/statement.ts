@@ -151,6 +151,8 @@ function fromParts(built: unknown): Statement {
     string,
     unknown
   >;
+  // lists and sets have something named values, too
+  if (typeof sql !== "string") throw unusable(built);
   const values = params ?? parameters ?? bindings ?? listed ?? [];
   if (!Array.isArray(values) && !isPlainObject(values)) {
     throw new TypeError(

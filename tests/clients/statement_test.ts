@@ -69,3 +69,21 @@ Deno.test("DB-10 toStatements() rejects what is empty or no text", () => {
   assert.throws(() => toStatements({ sql: "x", params: [1] }, [2]), /brings its own/);
   assert.throws(() => toStatements({ compile: () => "text" }), TypeError);
 });
+
+Deno.test("DB-10 DB-16 what is no statement is named as what was given", () => {
+  const given: [unknown, string][] = [
+    [{}, "Object"],
+    [new Set(["select 1"]), "Set"],
+    [[["select 1"]], "Array"],
+    [Promise.resolve("select 1"), "Promise"],
+    [{ compile: () => Promise.resolve() }, "Promise"],
+    [{ sql: 5, params: [] }, "Object"],
+    [{ text: new String("select 1") }, "Object"],
+  ];
+  for (const [input, name] of given) {
+    assert.throws(() => toStatements(input), {
+      name: "TypeError",
+      message: new RegExp(`^Cannot execute ${name}: expected SQL text`),
+    });
+  }
+});
