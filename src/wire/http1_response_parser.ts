@@ -48,6 +48,8 @@ type State =
 const CR = 13;
 const LF = 10;
 const MAX_CHUNK_LINE = 1024;
+/** Most header fields; the time to make a `Headers` object of them grows with their square. */
+const MAX_FIELDS = 2000;
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: (.*))?$/;
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 // deno-lint-ignore no-control-regex -- exactly the bytes no header may hold
@@ -210,6 +212,9 @@ export class Http1ResponseParser {
       const value = trimBlanks(field, colon + 1);
       if (value.includes("\r") || value.includes("\n")) {
         throw bad(`its header ${name} has a bare line break`);
+      }
+      if (rawHeaders.length === 2 * MAX_FIELDS) {
+        throw bad(`its header has more than ${MAX_FIELDS} fields`);
       }
       rawHeaders.push(name, value);
       switch (name) {

@@ -218,6 +218,12 @@ Deno.test("RES-10 a response header has a limit", () => {
   throws(() => parse([bytesOf(interim)], "GET", 1000), /larger than/);
 });
 
+Deno.test("RES-10 a response header has no more than two thousand fields", () => {
+  const answer = (count: number) => bytesOf(`HTTP/1.1 204 OK\r\n${"a:\r\n".repeat(count)}\r\n`);
+  equal(parse([answer(2000)]).statusCode, 204);
+  throws(() => parse([answer(2001)]), { statusCode: 715, message: /more than 2000 fields/ });
+});
+
 Deno.test("WAS-21 a parser reads one response after the other", () => {
   const parser = new Http1ResponseParser();
   const bytes = bytesOf(`${OK}Keep-Alive: max=5, timeout=7\r\nContent-Length: 2\r\n\r\nok`);

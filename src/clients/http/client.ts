@@ -303,6 +303,8 @@ class Exchange {
   /** The request was given up. */
   handleEvent(): void {
     this.#connection.close();
+    // whoever has its body as a stream may never read it
+    this.#release();
   }
 
   #read(

@@ -6,7 +6,7 @@
 
 import { setImmediate } from "node:timers";
 import { concatBytes } from "../../core/concat_bytes.ts";
-import { asError, BackendError, ConnectError } from "../../core/errors.ts";
+import { asError, BackendError, ConnectError, ProtocolError } from "../../core/errors.ts";
 import { abortSignalOf, type StopSignal } from "../../core/stop.ts";
 import { closeQuietly, dial } from "../../net/connect.ts";
 import type { Poolable } from "../../net/pool.ts";
@@ -244,6 +244,12 @@ export class RedisConnection implements Poolable {
     const before = commands.length + 1;
     const replies = await this.#ask(pieces, undefined, before, signal) as RespReply[] | null;
     if (replies === null) throw new Error("The transaction was given up by the server");
+    if (!Array.isArray(replies) || replies.length !== commands.length) {
+      throw new ProtocolError(
+        `The answer is not one of Redis: it is not the ${commands.length} replies of a transaction`,
+        715,
+      );
+    }
     replies.forEach((reply, i) => {
       if (!(reply instanceof RespError)) return;
       throw new Error(

@@ -496,6 +496,25 @@ Deno.test("RES-12 a stream that is given up closes its connection, one that brea
   equal(client.stats().open, 0);
 });
 
+Deno.test("RES-12 WAS-22 a stream nobody reads gives its place back when the request is given up", async () => {
+  await using backend = rawBackend(async (conn) => {
+    await conn.request();
+    await conn.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
+    await conn.drained();
+  });
+  await using client = new HttpClient({ maxConnections: 1 });
+  for (let i = 0; i < 3; i++) {
+    const stop = new Stop();
+    const request = { method: "GET", url: backend.origin, headers: [], body: null, stream: true };
+    const { status, body } = await client.send(request, stop);
+    equal(status, 3);
+    deepEqual(client.stats(), { open: 1, busy: 1 });
+    stop.abort(new Error("enough"));
+    deepEqual(client.stats(), { open: 0, busy: 0 });
+    await rejects(new Response(body).text(), { statusCode: 700 });
+  }
+});
+
 Deno.test("WAS-10 RES-12 a stream is no larger than the request allows", async () => {
   await using client = new HttpClient();
   await using known = answering("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n123456789");

@@ -206,6 +206,9 @@ Deno.test("DB-05 errors in a transaction belong to it, and to nobody after it", 
   match(brief(await multi(["incr", "a"])) as string, /given up by the server/);
   exec = "+OK\r\n";
   equal((await multi(["incr", "a"])).status, 2, "an answer that is no list");
+  for (exec of ["*1\r\n:1\r\n", "*3\r\n:1\r\n:2\r\n:3\r\n", "*0\r\n"]) {
+    match(brief(await multi(["incr", "a"], ["incr", "a"])) as string, /not the 2 replies/);
+  }
   equal(brief(await ask("get", "end")), "end");
   equal(server.accepted, 1);
 });
