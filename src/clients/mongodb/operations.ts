@@ -45,6 +45,12 @@ const FIND_OPTIONS = ["projection", "sort", "skip", "limit"];
 
 function findOptions(options: MongoFindOptions = {}, signal: AbortSignal): FindOptions {
   known("find", options, FIND_OPTIONS);
+  for (const name of ["skip", "limit"] as const) {
+    const count = options[name];
+    if (count === undefined || (Number.isSafeInteger(count) && count >= 0)) continue;
+    // the driver passes over a text, and gives every document
+    throw new TypeError(`Cannot find: ${name} is a whole number from 0, not ${String(count)}`);
+  }
   const { sort, ...rest } = options;
   return { ...rest, ...sort && { sort: sort as Sort }, signal } as FindOptions;
 }
@@ -65,6 +71,11 @@ function known(what: string, options: object, names: readonly string[]): void {
 function condition(what: string, filter: unknown): Filter<Document> {
   if (typeof filter !== "object" || filter === null || Array.isArray(filter)) {
     throw new TypeError(`Cannot ${what}: no condition was given; {} means every document`);
+  }
+  for (const [name, value] of Object.entries(filter)) {
+    if (value !== undefined) continue;
+    // it would hit every document that has no such member
+    throw new TypeError(`Cannot ${what}: the value of ${name} in the condition is undefined`);
   }
   return filter as Filter<Document>;
 }
