@@ -468,6 +468,12 @@ async function secured(
 }
 
 /**
+ * Steps of a login: done, password, MD5, and the three of SCRAM. For others, such as Kerberos, the driver
+ * would print something and wait for ever.
+ */
+const LOGINS = new Set([0, 3, 5, 10, 11, 12]);
+
+/**
  * What a server asks for in the second step of a login with SCRAM; a million rounds take a second.
  */
 const SCRAM = /^r=[^,]+,s=[A-Za-z0-9+/]+=*,i=[1-9]\d{0,5}$/;
@@ -499,8 +505,13 @@ function guard(
       if (length < 4 || length > MAX_GREETING) return "it answers something that is not PostgreSQL";
       if (bytes.length - at < length + 1) break;
       const text = bytes.subarray(at + 9, at + 1 + length);
-      if (bytes[at] === 0x52 && length >= 8 && view.getUint32(5) === 11) {
-        if (!SCRAM.test(new TextDecoder().decode(text))) return "its login makes no sense";
+      if (bytes[at] === 0x52) {
+        if (length < 8) return "its login makes no sense";
+        const step = view.getUint32(5);
+        if (!LOGINS.has(step)) return `it wants a login of kind ${step}, which is not offered`;
+        if (step === 11 && !SCRAM.test(new TextDecoder().decode(text))) {
+          return "its login makes no sense";
+        }
       }
       at += length + 1;
     }

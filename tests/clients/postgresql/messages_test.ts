@@ -99,3 +99,31 @@ Deno.test("DB-03 a server of PostgreSQL that answers garbage after the login fai
     assert.match(error!.message, new RegExp(`@odd \\(${node}\\)`), what);
   }
 });
+
+Deno.test("DB-03 a login that PostgreSQL servers ask for and the client does not have is told at once", async () => {
+  await using client = new PostgresqlClient();
+  for (
+    const [bytes, why] of [
+      [message("R", 0, 0, 0, 2), /it wants a login of kind 2, which is not offered/],
+      [message("R", 0, 0, 0, 7), /it wants a login of kind 7, which is not offered/],
+      [message("R", 0), /its login makes no sense/],
+    ] as const
+  ) {
+    await using backend = rawBackend(async (conn) => {
+      await conn.read(1);
+      await conn.write(bytes);
+      await conn.drained();
+    });
+    const { port } = backend;
+    const node = `127.0.0.1:${port}`;
+    const place = { host: "127.0.0.1", port, node, user: "u", password: "", database: "d" };
+    const { status, error } = await client.send(
+      { ...place, tls: false },
+      "select 1",
+      [],
+      AbortSignal.timeout(20_000),
+    );
+    assert.equal(status, 2);
+    assert.match(error!.message, why);
+  }
+});
