@@ -29,7 +29,7 @@ import { setCachefsDirectory } from "../was/cachefs.ts";
 import { openSharedState } from "../was/shared.ts";
 import { wac } from "../was/wac.ts";
 import { chooseFront } from "./choose_front.ts";
-import { DEFAULT_FRONT_LIMITS, type Front, type FrontOptions } from "./front.ts";
+import { DEFAULT_FRONT_LIMITS, type Front, type FrontLimits, type FrontOptions } from "./front.ts";
 import { startFast } from "./fronts/fast.ts";
 import { makeVarDirectory } from "./instance/var_directory.ts";
 import { Maintenance } from "./maintenance.ts";
@@ -283,8 +283,32 @@ async function startFront(settings: RunSettings, options: FrontOptions): Promise
     needsEdge: [],
   });
   if (options.workerId === "W0") options.log.log(reason);
-  const start = kind === "fast" ? startFast : (await import("./fronts/edge.ts")).startEdge;
-  return await start(options);
+  if (kind === "fast") return await startFast(options);
+  const { startEdge } = await import("./fronts/edge.ts");
+  return await startEdge({ ...options, limits: await withinOpenFiles(settings, options) });
+}
+
+/**
+ * A server of Node's kind that cannot accept a connection for want of a file descriptor stops listening in
+ * this runtime and tells nobody. So connections end before the descriptors do.
+ */
+async function withinOpenFiles(
+  { workers }: RunSettings,
+  { limits, log, workerId }: FrontOptions,
+): Promise<FrontLimits> {
+  const { mostConnections } = await import("./open_files.ts");
+  const maxConnections = mostConnections(workers);
+  if (limits.maxConnections <= maxConnections) return limits;
+  // Infinity means as many as there can be.
+  if (workerId === "W0" && Number.isFinite(limits.maxConnections)) {
+    log.log(
+      `front edge takes at most ${maxConnections} connections for each worker, not ` +
+        `${limits.maxConnections}, as the process may not open more files; raise ulimit -n`,
+      "warn",
+      "front",
+    );
+  }
+  return { ...limits, maxConnections };
 }
 
 /** Waits for a phase of the stop, at most as long as the grace. */
