@@ -63,10 +63,10 @@ export function withQuery(url: string, data: RequestData | undefined): string {
 export function encodeBody(data: RequestData | undefined, contentType: string): EncodedBody {
   if (data === undefined || data === null) return { body: NOTHING };
   if (typeof data === "string") return { body: ENCODER.encode(data) };
-  if (data instanceof Uint8Array) return { body: data };
-  if (data instanceof ArrayBuffer) return { body: new Uint8Array(data) };
+  // copies, as fetch makes them: it may have to wait, and the caller go on to put others there
+  if (data instanceof ArrayBuffer) return { body: new Uint8Array(data.slice(0)) };
   if (ArrayBuffer.isView(data)) {
-    return { body: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
+    return { body: new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice() };
   }
   if (data instanceof URLSearchParams) {
     return {
@@ -173,7 +173,9 @@ function partOf(
   if (value instanceof Deno.FsFile) {
     return { file: name, type: binary, content: new OpenFile(value) };
   }
-  if (value instanceof Uint8Array) return { file: name, type: binary, content: value };
+  if (value instanceof Uint8Array) {
+    return { file: name, type: binary, content: new Uint8Array(value) };
+  }
   if (typeof value === "object") {
     throw new TypeError(
       `Cannot upload field ${JSON.stringify(name)}: expected text, bytes, a Blob or an open file`,

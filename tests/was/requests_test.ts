@@ -146,6 +146,34 @@ Deno.test("WAS-04 WAS-07 WAS-08 bodies are encoded by their content type, JSON b
   match(bad.error!.message, /Cannot encode an object as text\/xml/);
 });
 
+Deno.test("WAS-04 WAS-05 bytes are those of the call, whatever the caller does with them", async () => {
+  using _logs = recordLogs();
+  await using backend = echo();
+  const was = new Was();
+  // the client has to be loaded, a connection to be opened; it is there; it is not enough
+  for (const size of [5, 5, 1_000_000]) {
+    const bytes = new Uint8Array(size).fill(97);
+    const shifted = new Uint8Array(bytes.slice().buffer, 1);
+    const asked = [
+      was.post<Echo>(`${backend.origin}/`, bytes),
+      was.put<Echo>(`${backend.origin}/`, new DataView(bytes.buffer, 1)),
+      was.post<Echo>(`${backend.origin}/`, bytes.buffer),
+      was.upload<Echo>(`${backend.origin}/`, { file: shifted }),
+    ];
+    bytes.fill(120);
+    shifted.fill(120);
+    const bodies = await Promise.all(asked.map(async (one) => (await one).data.body));
+    const text = "a".repeat(size);
+    deepEqual(bodies.slice(0, 3).map((body) => body === text || body.length), [
+      true,
+      size - 1,
+      true,
+    ]);
+    ok(!bodies[1]!.includes("x"));
+    ok(bodies[3]!.includes(`\r\n\r\n${text.slice(1)}\r\n`));
+  }
+});
+
 Deno.test("WAS-07 an app may have other default types, a request its own", async () => {
   await using backend = echo();
   class XmlWas extends Was {
