@@ -842,3 +842,25 @@ Deno.test("HTTP-35 HTTP-37 fast a stream that fails with something unreadable en
   const told = server.log.lines.filter((line) => line.includes("is not an error was thrown"));
   assert.equal(told.length, 1);
 });
+
+for (const kind of ["fast", "edge"] as const) {
+  Deno.test(`HTTP-35 HTTP-37 ${kind} a stream of empty chunks lets others be served, and ends with its client`, async () => {
+    const cancelled = Promise.withResolvers<void>();
+    await using server = await startTestFront(kind, (_req, ctx) => {
+      if (ctx.path !== "/empty") return new Response("ok");
+      return new Response(
+        new ReadableStream({
+          pull: (controller) => controller.enqueue(new Uint8Array(0)),
+          cancel: () => cancelled.resolve(),
+        }),
+      );
+    });
+    using client = await RawClient.connect(server.port);
+    await client.send(`GET /empty HTTP/1.1\r\n${HOST}\r\n`);
+    for (let i = 0; i < 5; i++) assert.match(await get(server.port, "/"), /ok$/);
+    client.close();
+    await cancelled.promise;
+    // The turn that the stream may have been waiting for.
+    await delay(5);
+  });
+}

@@ -15,6 +15,7 @@ import { httpDate } from "../../core/http_date.ts";
 import { isBodyless, reasonOf } from "../../core/status.ts";
 import { isNativeStream, peekBody, type PeekedBody } from "./body_peek.ts";
 import type { EdgeContext } from "./edge_context.ts";
+import { EmptyChunks, isEmpty } from "./empty_chunks.ts";
 
 /** What `ServerResponse` keeps about the message, which its own `writeHead` sets from the headers. */
 interface MessageState {
@@ -236,6 +237,7 @@ async function pump(
   // Such a response may be made of the body that its client has not sent yet.
   if (ctx.body?.isTaken) ctx.askForBody();
   begin();
+  const empties = new EmptyChunks();
   let sent = 0;
   for (;;) {
     const { done, value } = await reader.read();
@@ -243,6 +245,11 @@ async function pump(
     if (done) break;
     if (!((value as unknown) instanceof Uint8Array)) {
       throw new TypeError("A response stream gave something that is not a Uint8Array");
+    }
+    if (isEmpty(value)) {
+      await empties.next();
+      if (ctx.isOver) return;
+      continue;
     }
     const left = length === undefined ? Infinity : length - sent;
     const isTooMuch = value.byteLength > left;

@@ -6,6 +6,7 @@
  */
 
 import { asError } from "../../core/errors.ts";
+import { EmptyChunks, isEmpty } from "./empty_chunks.ts";
 import type { StallWatch, Transfer } from "./stall_watch.ts";
 
 /** What becomes of a guarded stream. */
@@ -47,6 +48,7 @@ class GuardedSource implements UnderlyingDefaultSource<Uint8Array>, Transfer {
   #watch: StallWatch;
   #fate: StreamFate;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  readonly #empties = new EmptyChunks();
 
   constructor(
     reader: ReadableStreamDefaultReader<Uint8Array>,
@@ -74,7 +76,8 @@ class GuardedSource implements UnderlyingDefaultSource<Uint8Array>, Transfer {
         controller.close();
         this.#fate.ended();
       } else {
-        controller.enqueue(value);
+        if (isEmpty(value)) await this.#empties.next();
+        if (this.#controller !== undefined) controller.enqueue(value);
       }
     } catch (error) {
       if (this.#controller === undefined) return;
