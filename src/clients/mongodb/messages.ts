@@ -111,6 +111,10 @@ interface Cutter {
   ): void;
 }
 
+interface Internals {
+  readonly SizedMessageTransform?: { readonly prototype: Cutter };
+}
+
 let isGuarded = false;
 
 /** Makes the driver look at what servers send. Its public interface has no place where that can be done. */
@@ -118,16 +122,16 @@ export async function guardDriver(): Promise<void> {
   if (isGuarded) return;
   const [driver, connection] = await Promise.all([
     import("mongodb"),
-    import("mongodb/lib/cmap/connection.js") as Promise<{
-      SizedMessageTransform: { readonly prototype: Cutter };
-    }>,
+    // a later driver may be made otherwise: it works as well, but is not guarded
+    (import("mongodb/lib/cmap/connection.js") as Promise<Internals>).catch((): Internals => ({})),
   ]);
   // two may have waited for it
   if (isGuarded) return;
   isGuarded = true;
   // the driver writes into its errors; it has this one for lengths it does not believe
   const MongoParseError = packageExport(driver, "MongoParseError");
-  const { prototype } = packageExport(connection, "SizedMessageTransform");
+  const prototype = packageExport(connection, "SizedMessageTransform")?.prototype;
+  if (typeof prototype?._transform !== "function") return;
   const cut = prototype._transform;
   const all = new WeakMap<Cutter, ServerMessages>();
   prototype._transform = function (this: Cutter, chunk, encoding, done): void {
