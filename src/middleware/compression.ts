@@ -16,6 +16,7 @@ import {
   staticBodyOf,
 } from "../core/body_size.ts";
 import { headerOf, type RequestContext } from "../core/context.ts";
+import { EmptyChunks, isEmpty } from "../core/empty_chunks.ts";
 import { weakEtag } from "../core/etag.ts";
 import { type Handler, isThenable, type Layer } from "../core/handler.ts";
 
@@ -188,6 +189,7 @@ function compressStream(
   coding: ContentCoding,
 ): ReadableStream<Uint8Array> {
   const reader = source.getReader();
+  const empty = new EmptyChunks();
   let codec: Gzip;
   return new ReadableStream<Uint8Array>({
     start(controller) {
@@ -209,7 +211,10 @@ function compressStream(
             throw new TypeError("A response stream gave something that is not a Uint8Array");
           }
           // Of an empty chunk nothing comes out, and a pull that gives nothing is the last one.
-          if (value.byteLength === 0) continue;
+          if (isEmpty(value)) {
+            await empty.next();
+            continue;
+          }
           return await new Promise<void>((resolve) => codec.write(value, () => resolve()));
         }
       } catch (error) {

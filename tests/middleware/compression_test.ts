@@ -177,6 +177,25 @@ Deno.test("HTTP-21 empty chunks of a source change nothing", async () => {
   assert.equal(gunzipSync(await res.bytes()).toString(), "one two");
 });
 
+Deno.test("HTTP-21 HTTP-35 a source that gives empty chunks for ever lets others have their turn", async () => {
+  const ended = Promise.withResolvers<void>();
+  let isOver = false;
+  const res = await ask(text(
+    new ReadableStream({
+      pull(controller) {
+        if (!isOver) return controller.enqueue(new Uint8Array(0));
+        controller.close();
+        ended.resolve();
+      },
+    }),
+  ));
+  const read = res.bytes();
+  // without its turn this timer would never end it
+  setTimeout(() => isOver = true, 0);
+  await ended.promise;
+  assert.equal(gunzipSync(await read).length, 0);
+});
+
 Deno.test("HTTP-21 HTTP-35 a source of something else than bytes breaks the response and is closed", async () => {
   for (const wrong of [5, "text", null]) {
     let reason: unknown;

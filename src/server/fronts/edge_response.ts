@@ -13,9 +13,9 @@ import type { Writable } from "node:stream";
 import { splitChallenges } from "../../core/challenges.ts";
 import { httpDate } from "../../core/http_date.ts";
 import { isBodyless, reasonOf } from "../../core/status.ts";
+import { EmptyChunks, isEmpty } from "../../core/empty_chunks.ts";
 import { isNativeStream, peekBody, type PeekedBody } from "./body_peek.ts";
 import type { EdgeContext } from "./edge_context.ts";
-import { EmptyChunks, isEmpty } from "./empty_chunks.ts";
 
 /** What `ServerResponse` keeps about the message, which its own `writeHead` sets from the headers. */
 interface MessageState {

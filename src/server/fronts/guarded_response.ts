@@ -6,7 +6,7 @@
  */
 
 import { asError } from "../../core/errors.ts";
-import { EmptyChunks, isEmpty } from "./empty_chunks.ts";
+import { EmptyChunks, isEmpty } from "../../core/empty_chunks.ts";
 import type { StallWatch, Transfer } from "./stall_watch.ts";
 
 /** What becomes of a guarded stream. */
