@@ -91,7 +91,10 @@ Deno.test("SRV-02 a service logs its front once, whatever the number of workers"
     const port = await service.port();
     assert.equal(await curl(`http://127.0.0.1:${port}/`), "index");
     assert.equal(service.lines.filter((text) => line.test(text)).length, 1);
-    assert.equal(service.lines.filter((text) => /\[info\] front (?:fast|edge)/.test(text)).length, 1);
+    assert.equal(
+      service.lines.filter((text) => /\[info\] front (?:fast|edge)/.test(text)).length,
+      1,
+    );
     // The fronts differ in what they know of HTTP/1.0: `edge` takes a request without a host.
     const old = await curl("--http1.0", "-H", "Host:", "-o", "/dev/null", "-w", "%{http_code}", ...[
       `http://127.0.0.1:${port}/`,
