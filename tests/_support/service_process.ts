@@ -293,3 +293,13 @@ export async function who(port: number, seconds = 5): Promise<Who | undefined> {
   const { status, body } = await curl(port, "/who", { seconds });
   return status === 200 ? JSON.parse(body) : undefined;
 }
+
+/** Waits for the end of a process, and kills it when it does not come. */
+export async function ended(pid: number): Promise<void> {
+  const isThere = () => Deno.stat(`/proc/${pid}`).then(() => true, () => false);
+  try {
+    await until(isThere, (is) => !is, `the end of process ${pid}`);
+  } finally {
+    if (await isThere()) Deno.kill(pid, "SIGKILL");
+  }
+}

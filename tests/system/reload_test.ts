@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import {
   curl,
+  ended,
   HeldRequests,
   type ServiceProcess,
   until,
@@ -72,6 +73,8 @@ for (const workers of [1, 2]) {
     const at = (what: string) => service.lines.indexOf(what);
     assert.ok(at("W0 beforeReload") !== -1 && at("W0 beforeReload") < at("W0 reloaded"));
     await service.line(/is replaced: .*version\.ts has changed$/);
+    // it may answer for as long as connections are being led to its successor
+    await ended(first.pid);
 
     // What cannot start changes nothing, and is said; then the next change is taken.
     await Deno.writeTextFile(module, `export const version = ;\n`);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { freePort } from "../_support/free_port.ts";
-import { type ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
+import { ended, type ServiceProcess, until, who, Workshop } from "../_support/service_process.ts";
 
 /** Lets engine processes wait in their script for as long as a file is there. */
 class Gate {
@@ -47,16 +47,6 @@ class Gate {
 async function children(pid: number): Promise<number[]> {
   const text = await Deno.readTextFile(`/proc/${pid}/task/${pid}/children`);
   return text.split(" ").filter((word) => word !== "").map(Number);
-}
-
-/** Waits for the end of a process, and kills it when it does not come. */
-async function ended(pid: number): Promise<void> {
-  const isThere = () => Deno.stat(`/proc/${pid}`).then(() => true, () => false);
-  try {
-    await until(isThere, (is) => !is, `the end of process ${pid}`);
-  } finally {
-    if (await isThere()) Deno.kill(pid, "SIGKILL");
-  }
 }
 
 async function aloneBelow(service: ServiceProcess, engine: number): Promise<void> {
