@@ -57,9 +57,9 @@ const PARAMETERS: Readonly<Record<string, readonly string[]>> = {
  */
 export function positional(filter: string, args: any[]): any[] {
   const last = args.at(-1);
+  if (typeof last !== "object" || last === null || !Object.hasOwn(last, "__keywords")) return args;
   const names = Object.hasOwn(PARAMETERS, filter) ? PARAMETERS[filter] : undefined;
-  if (names === undefined || typeof last !== "object" || last === null) return args;
-  if (!Object.hasOwn(last, "__keywords")) return args;
+  if (names === undefined) return args;
   const places = args.slice(0, -1);
   for (const [name, value] of Object.entries(last)) {
     if (name === "__keywords") continue;

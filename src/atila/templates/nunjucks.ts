@@ -162,7 +162,8 @@ function makeEngine(
     either: (left: unknown, right: () => unknown): unknown => isTrue(left) ? left : right(),
 
     /** What a loop with one name runs through: of a record, its names. */
-    members: (list: unknown): unknown => isPlainObject(list) ? Object.keys(list) : list,
+    members: (list: unknown): unknown =>
+      !Array.isArray(list) && isPlainObject(list) ? Object.keys(list) : list,
 
     inOperator: (value: unknown, list: unknown): boolean =>
       nunjucks.runtime.inOperator(plain(value), list),
@@ -189,7 +190,7 @@ function makeEngine(
         fn as Macro,
         name,
         context,
-        macros.has(fn as Macro) ? args : withoutMark(args).map(plain),
+        macros.has(fn as Macro) ? args : allPlain(withoutMark(args)),
         file,
         line,
       );
@@ -578,6 +579,12 @@ function withoutMark(args: unknown[]): unknown[] {
   if (typeof last !== "object" || last === null || !Object.hasOwn(last, "__keywords")) return args;
   const { __keywords: _, ...named } = last as Record<string, unknown>;
   return [...args.slice(0, -1), named];
+}
+
+/** The same list unless something in it is text that is not to be escaped. */
+function allPlain(args: unknown[]): unknown[] {
+  for (const arg of args) if (arg instanceof String) return args.map(plain);
+  return args;
 }
 
 /** Text that is not to be escaped as plain text, which functions know what to do with. */
