@@ -78,42 +78,35 @@ export function checkHeader(name: string, value: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) {
     throw new TypeError(`Cannot send a header named ${JSON.stringify(name)}`);
   }
-  if (!isShort(name)) throw longName(name);
-  if (!isSendable(value)) throw unsendable(name);
+  checkSendable(name, value);
   // deno-lint-ignore no-control-regex
   if (/[^\x00-\xff]/.test(value)) {
     throw new TypeError(`Cannot send header ${name}: its value has characters beyond Latin-1`);
   }
 }
 
-/** Whether a value can stand in a header, but for characters beyond Latin-1. */
-export function isSendable(value: string): boolean {
-  return !UNSENDABLE.test(value);
-}
-
-/** Whether a name that a header may have is short enough to be sent. */
-export function isShort(name: string): boolean {
-  return name.length <= MAX_NAME;
-}
-
-/** The error for a name that is not. */
-export function longName(name: string): TypeError {
-  return new TypeError(
-    `Cannot send header ${name.slice(0, 40)}…: its name has ${name.length} characters, ` +
-      `${MAX_NAME} are possible`,
-  );
+/**
+ * The part of it that the platform leaves out: what the runtime cannot write.
+ *
+ * @throws {TypeError} for a name that is too long, or a control character in the value.
+ */
+export function checkSendable(name: string, value: string): void {
+  if (name.length > MAX_NAME) {
+    throw new TypeError(
+      `Cannot send header ${name.slice(0, 40)}…: its name has ${name.length} characters, ` +
+        `${MAX_NAME} are possible`,
+    );
+  }
+  if (UNSENDABLE.test(value)) {
+    throw new TypeError(
+      `Cannot send header ${name}: its value has a line break or another control character`,
+    );
+  }
 }
 
 /** The error for more than {@link MAX_FIELDS}. */
 export function tooManyFields(count: number): TypeError {
   return new TypeError(
     `Cannot send a response of ${count} header fields: ${MAX_FIELDS} are possible`,
-  );
-}
-
-/** The error for a value that cannot. */
-export function unsendable(name: string): TypeError {
-  return new TypeError(
-    `Cannot send header ${name}: its value has a line break or another control character`,
   );
 }

@@ -19,15 +19,21 @@ export function keptValues(value: unknown, depth = 0): unknown {
   if (typeof value !== "object" || value === null || depth > MAX_DEPTH) return value;
   if (Object.isFrozen(value)) return value;
   if (Array.isArray(value)) return value.map((member) => keptValues(member, depth + 1));
-  // a node:Buffer would only be another view
-  if (value instanceof Uint8Array) return new Uint8Array(value);
   if (value instanceof ArrayBuffer) return value.slice(0);
-  if (ArrayBuffer.isView(value)) {
-    return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice();
-  }
+  if (ArrayBuffer.isView(value)) return keptBytes(value);
   if (value instanceof Date) return new Date(value);
   if (!isPlainObject(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([name, member]) => [name, keptValues(member, depth + 1)]),
+  );
+}
+
+/** A copy of bytes; of views of other kinds, of the memory they show. */
+export function keptBytes(bytes: ArrayBuffer | ArrayBufferView): Uint8Array<ArrayBuffer> {
+  // not by slice() of a view, which for a node:Buffer is only another one
+  return new Uint8Array(
+    bytes instanceof ArrayBuffer
+      ? bytes.slice(0)
+      : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength),
   );
 }

@@ -9,14 +9,7 @@
  * @module
  */
 
-import {
-  isSendable,
-  isShort,
-  longName,
-  MAX_FIELDS,
-  tooManyFields,
-  unsendable,
-} from "./header_value.ts";
+import { checkSendable, MAX_FIELDS, tooManyFields } from "./header_value.ts";
 
 type Pairs = Iterable<readonly [name: string, value: string]>;
 type Opaque = Record<symbol, { readonly headerList?: Pairs } | undefined>;
@@ -33,8 +26,7 @@ export function checkHeaders(res: Response): void {
   let count = 0;
   for (const [name, value] of (pairsOf ??= choose())(res)) {
     count++;
-    if (!isSendable(value)) throw unsendable(name);
-    if (!isShort(name)) throw longName(name);
+    checkSendable(name, value);
   }
   if (count > MAX_FIELDS) throw tooManyFields(count);
 }

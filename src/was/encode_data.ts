@@ -4,6 +4,7 @@
  * @module
  */
 
+import { keptBytes } from "../core/kept_values.ts";
 import type { StreamBody } from "../clients/http/request.ts";
 
 /** What can be sent as the data of a request. */
@@ -64,10 +65,7 @@ export function encodeBody(data: RequestData | undefined, contentType: string): 
   if (data === undefined || data === null) return { body: NOTHING };
   if (typeof data === "string") return { body: ENCODER.encode(data) };
   // copies, as fetch makes them: it may have to wait, and the caller go on to put others there
-  if (data instanceof ArrayBuffer) return { body: new Uint8Array(data.slice(0)) };
-  if (ArrayBuffer.isView(data)) {
-    return { body: new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice() };
-  }
+  if (data instanceof ArrayBuffer || ArrayBuffer.isView(data)) return { body: keptBytes(data) };
   if (data instanceof URLSearchParams) {
     return {
       body: ENCODER.encode(data.toString()),

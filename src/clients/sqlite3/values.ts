@@ -5,6 +5,7 @@
  */
 
 import type { SQLInputValue } from "node:sqlite";
+import { keptBytes } from "../../core/kept_values.ts";
 import type { SqlParams } from "../statement.ts";
 import type { Piece } from "./split.ts";
 
@@ -89,10 +90,7 @@ function convert(value: unknown, which: string): SQLInputValue {
         return value.toISOString();
       }
       // copies: a statement may have to wait, and the caller go on to put others there
-      if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0));
-      if (ArrayBuffer.isView(value)) {
-        return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice();
-      }
+      if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return keptBytes(value);
   }
   const kind = typeof value === "object" ? value!.constructor?.name ?? "object" : typeof value;
   throw new TypeError(
